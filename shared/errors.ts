@@ -53,5 +53,7 @@ export class SpriteSyncError extends Error {
 /** Any thrown thing as a {@link SpriteSyncError}; what is not one already becomes `fallback`. */
 export function toSpriteSyncError(error: unknown, fallback: ErrorCode): SpriteSyncError {
   if (error instanceof SpriteSyncError) return error;
-  return new SpriteSyncError(fallback, error instanceof Error ? error.message : String(error), { cause: error });
+  return new SpriteSyncError(fallback, error instanceof Error ? error.message : String(error), {
+    cause: error,
+  });
 }

@@ -5,8 +5,9 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 
 /** A cojson `RawCoID`: `co_z` and the base58 of the first 19 bytes of its header's blake3 hash. */
 export type CoValueId = Branded<"CoValueId">;
+declare const homeBrand: unique symbol;
 /** The id of a home group (or of a CoValue that has no group and so is its own home). Every GroupId is a CoValueId. */
-export type GroupId = CoValueId & { readonly [brand]: "CoValueId" };
+export type GroupId = CoValueId & { readonly [homeBrand]: true };
 
 /** Bytes in the hash behind an id: `shortHashLength` in cojson 0.20.19 (`src/crypto/crypto.ts`). */
 export const ID_HASH_BYTES = 19;
@@ -23,6 +24,19 @@ export function isCoValueId(value: unknown): value is CoValueId {
 /** Like {@link isCoValueId}, as a parser: the id, or `undefined` when `value` is none. */
 export function parseCoValueId(value: unknown): CoValueId | undefined {
   return isCoValueId(value) ? value : undefined;
+}
+
+/** `id` as a home: for ids that placement, the directory or configuration named as one. */
+export function asHome(id: CoValueId): GroupId {
+  return id as GroupId;
+}
+
+// cojson 0.20.19 `SessionID`: an account's or agent's id, then `_session_z…`, or `_session_d…$` for a deletion.
+const CO_SESSION_SHAPE = /^(?:co_z|sealer_z)[1-9A-Za-z_/]+_session_[zd][1-9A-HJ-NP-Za-km-z]*\$?$/;
+
+/** Whether `value` has the shape of a cojson `SessionID` (one writer's log; "coSession" here). */
+export function isCoSessionId(value: string): boolean {
+  return CO_SESSION_SHAPE.test(value);
 }
 
 /** The id whose header hash begins with `hash` (at least 19 bytes). */

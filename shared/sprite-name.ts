@@ -1,5 +1,5 @@
 import { base32nopad } from "@scure/base";
-import { type GroupId, idFromHash, idToHash } from "./ids.ts";
+import { asHome, type GroupId, idFromHash, idToHash } from "./ids.ts";
 
 declare const brand: unique symbol;
 /** A Sprite's name: a lowercase DNS label of 33 characters, the same for ever for one home group. */
@@ -26,7 +26,7 @@ export function spriteNameOf(home: GroupId): SpriteName {
 export function homeOfSprite(name: string): GroupId | undefined {
   if (!/^g-[a-z2-7]{31}$/.test(name)) return undefined;
   try {
-    const home = idFromHash(base32nopad.decode(name.slice(PREFIX.length).toUpperCase())) as GroupId;
+    const home = asHome(idFromHash(base32nopad.decode(name.slice(PREFIX.length).toUpperCase())));
     return spriteNameOf(home) === name ? home : undefined;
   } catch {
     // base32 of 19 bytes has 3 spare bits; a name that sets them is not one of ours.

@@ -1,0 +1,45 @@
+import type { ErrorCode, SpriteSyncError } from "./errors.ts";
+import type { CoValueId, GroupId } from "./ids.ts";
+
+/**
+ * Messages beside cojson's protocol. They carry `type` and no `action`, which cojson-transport-ws ignores, so all of
+ * them may also reach a browser unharmed.
+ */
+
+/** Proof of life; cojson clients hang up after 10 s without a frame and may sync their clock from `time` (ms). */
+export function pingMessage(now: number, dc: string): string {
+  return JSON.stringify({ type: "ping", time: now, dc });
+}
+
+/** A Sprite's first message on an upstream: who it is. The edge calls it ready only now (design §6). */
+export interface Hello {
+  readonly type: "hello";
+  readonly home: GroupId;
+  /** Random, new with each process: tells one awake period from the next. */
+  readonly boot: string;
+  readonly version: string;
+}
+
+export function helloMessage(hello: Omit<Hello, "type">): string {
+  return JSON.stringify({ type: "hello", ...hello } satisfies Hello);
+}
+
+/** @returns the hello in `text`, or `undefined` when it is something else. */
+export function parseHello(text: string): Hello | undefined {
+  try {
+    const value = JSON.parse(text) as Partial<Hello> | null;
+    const complete =
+      value?.type === "hello" &&
+      typeof value.home === "string" &&
+      typeof value.boot === "string" &&
+      typeof value.version === "string";
+    return complete ? (value as Hello) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Tells the other side which message was refused and why. Clients ignore it; people read it in the frame inspector. */
+export function errorMessage(error: SpriteSyncError, id?: CoValueId): string {
+  return JSON.stringify({ type: "error", code: error.code satisfies ErrorCode, id, message: error.message });
+}

@@ -1,0 +1,72 @@
+/**
+ * Every limit of time and size, with its reason. `test/shared/limits.test.ts` asserts the order they must keep.
+ * Times are milliseconds, sizes are bytes (of UTF-16 text: characters) unless the name says otherwise.
+ */
+export const LIMITS = {
+  /** Cloudflare closes a socket with 1009 past 32 MiB (facts/cloudflare §1.1); we refuse before it does. */
+  frameChars: 32 * 1024 * 1024 - 1,
+  /** One cojson message. cojson cuts content at about 100 KB, but a single transaction may be one large value. */
+  messageChars: 16 * 1024 * 1024,
+  /** Headers are a few hundred characters; anything large is an attack on the hash. */
+  headerChars: 64 * 1024,
+  /** cojson sends 100 ids a reconcile batch; a hundredfold leaves room for other settings. */
+  reconcileValues: 10_000,
+
+  /** Clients hang up after 10 s without a frame (cojson-transport-ws `pingTimeout`); the design wants 1.5 to 5 s. */
+  pingIntervalMs: 3_000,
+  clientPingTimeoutMs: 10_000,
+
+  /** cojson gives a load up 60 s after asking (CO_VALUE_LOADING_CONFIG.TIMEOUT): all our retries fit below it. */
+  clientLoadTimeoutMs: 60_000,
+  /** One dial of a Sprite, from getting the slot to its hello. Covers a cold boot behind fly-proxy (facts/fly-machines §2.2). */
+  dialTimeoutMs: 25_000,
+  /** First wait after a failed attach; doubles, with jitter, up to `attachRetryMaxMs`. */
+  attachRetryMs: 250,
+  attachRetryMaxMs: 10_000,
+  /** One call of the coordinator: Fly's create, start and `wait` (≤ 60 s) happen behind it. */
+  locateTimeoutMs: 55_000,
+  /** One call of a directory shard. */
+  directoryTimeoutMs: 5_000,
+  directoryRetryMs: 200,
+
+  /** At most six connections of an invocation may wait for response headers (facts/cloudflare §1.2); one stays free for KV. */
+  dialsAtOnce: 5,
+
+  /** Messages waiting for an upstream that is not open yet; past it they are dropped and their values repaired. */
+  upstreamQueueChars: 4 * 1024 * 1024,
+  /** Messages of one session waiting for the directory. */
+  sessionPendingChars: 8 * 1024 * 1024,
+  /** Frames a second, averaged, that one session may cost in malformed messages before its socket is closed. */
+  badMessagesPerSession: 1_000,
+
+  /** Directory entries cached in one isolate: about 200 B each, so 20 MB of the 128 MB that an isolate has. */
+  directoryCacheEntries: 100_000,
+  /** Addresses cached in one isolate. */
+  locatorCacheEntries: 10_000,
+  /** KV's smallest `cacheTtl` (facts/cloudflare §3). */
+  kvCacheTtlSeconds: 30,
+
+  /** A pass lives just long enough for a slow dial on a host whose clock is a little off. */
+  passTtlSeconds: 120,
+  /** The Sprite's clock may lag for seconds after a resume (facts/fly-machines §2.5). */
+  passClockToleranceSeconds: 30,
+
+  /** Default idle time before a Sprite sleeps. */
+  sleepAfterSeconds: 30,
+  /** How long an ordered shutdown may take; below the 10 s of the Machine's stop_config. */
+  shutdownMs: 8_000,
+  /** How long content waits on a Sprite for the group that owns it before it is refused. */
+  ownerWaitMs: 30_000,
+  /** Messages of one upstream that wait on a Sprite for a group that owns them. */
+  heldChars: 8 * 1024 * 1024,
+} as const;
+
+/** Private close codes (RFC 6455 §7.4.2: 4000-4999 are for applications). */
+export const CLOSE = {
+  /** A Sprite to the edge: nothing happened for a while, I sleep now; everything I had to say was said. */
+  asleep: 4900,
+  /** A Sprite to the edge: I stop (redeploy, SIGTERM); attach again. RFC 6455 registry "service restart". */
+  restart: 1012,
+  /** "Try again later". */
+  overloaded: 1013,
+} as const;

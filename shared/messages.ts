@@ -1,0 +1,252 @@
+import { SpriteSyncError } from "./errors.ts";
+import { type CoValueHeader, isCoValueHeader } from "./header.ts";
+import { type CoValueId, isCoSessionId, isCoValueId } from "./ids.ts";
+import { countElements, ScanError, type Span, scanObject, skipSpace } from "./json-scan.ts";
+import type { CoSessions, KnownState } from "./known-state.ts";
+import { LIMITS } from "./limits.ts";
+import type { TransactionLike } from "./placement.ts";
+
+/**
+ * One cojson sync message (0.20.19, `src/sync.ts`), read as far as routing needs it. `text` is the message as it came:
+ * it is what travels on, so members that we do not know survive untouched.
+ */
+export type Message =
+  | LoadMessage
+  | KnownMessage
+  | ContentMessage
+  | DoneMessage
+  | BatchMessage
+  | ControlMessage;
+
+interface Received {
+  readonly text: string;
+}
+export interface LoadMessage extends Received {
+  readonly action: "load";
+  readonly id: CoValueId;
+  readonly state: KnownState;
+}
+export interface KnownMessage extends Received {
+  readonly action: "known";
+  readonly id: CoValueId;
+  readonly state: KnownState;
+  readonly isCorrection: boolean;
+}
+export interface ContentMessage extends Received {
+  readonly action: "content";
+  readonly id: CoValueId;
+  readonly header: CoValueHeader | undefined;
+  /** Where the message brings each coSession: its `after` plus the number of its new transactions. */
+  readonly reaches: CoSessions;
+}
+export interface DoneMessage extends Received {
+  readonly action: "done";
+  readonly id: CoValueId;
+}
+export type BatchMessage = ReconcileMessage | ReconcileAckMessage;
+export interface ReconcileMessage extends Received {
+  readonly action: "reconcile";
+  readonly batch: string;
+  /** CoValue ids with the hash of their sessions. */
+  readonly values: readonly (readonly [CoValueId, string])[];
+}
+export interface ReconcileAckMessage extends Received {
+  readonly action: "reconcile-ack";
+  readonly batch: string;
+}
+/** Not cojson's sync protocol: the server's `ping`, and between edge and Sprite `hello` and `error`. */
+export interface ControlMessage extends Received {
+  readonly action: "control";
+  readonly type: string;
+}
+
+/**
+ * Reads one message. The fast path looks only at the members it needs and never builds the transactions; whatever it
+ * does not understand goes through `JSON.parse`, which decides. Both give the same result.
+ * @throws SpriteSyncError `bad-message` or `too-large`, naming the member that is wrong; never quoting its value.
+ */
+export function parseMessage(text: string): Message {
+  if (text.length > LIMITS.messageChars) {
+    throw new SpriteSyncError(
+      "too-large",
+      `a message of ${text.length} characters is over ${LIMITS.messageChars}`,
+    );
+  }
+  let fields: Fields;
+  try {
+    fields = scanFields(text);
+    return readMessage(text, fields);
+  } catch (error) {
+    if (!(error instanceof ScanError || error instanceof SyntaxError)) throw error;
+  }
+  return parseMessageSlowly(text);
+}
+
+/** {@link parseMessage} without the fast path: the reference that the fast path is tested against. */
+export function parseMessageSlowly(text: string): Message {
+  return readMessage(text, parseFields(text));
+}
+
+/** The transactions of a content message, in its order. Parses the whole text: only placement of new groups asks. */
+export function transactionsOf(message: ContentMessage): TransactionLike[] {
+  const parsed = JSON.parse(message.text) as { new: Record<string, { newTransactions: TransactionLike[] }> };
+  return Object.values(parsed.new).flatMap((coSession) => coSession.newTransactions);
+}
+
+/** The members of a message, however they are found. */
+interface Fields {
+  /** The parsed value of a member, `undefined` where it is missing. */
+  get(name: string): unknown;
+  /** {@link ContentMessage.reaches}. */
+  reaches(): CoSessions;
+}
+
+function scanFields(text: string): Fields {
+  const spans = new Map<string, Span>();
+  const end = scanObject(text, skipSpace(text, 0), (name, span) => spans.set(name, span));
+  if (skipSpace(text, end) !== text.length) throw new ScanError("something follows the message");
+  return {
+    get: (name) => {
+      const span = spans.get(name);
+      return span && JSON.parse(text.slice(span.start, span.end));
+    },
+    reaches: () => {
+      const span = spans.get("new");
+      if (!span) throw badField("new", "an object");
+      return scanReaches(text, span);
+    },
+  };
+}
+
+function scanReaches(text: string, span: Span): CoSessions {
+  const reaches: CoSessions = {};
+  scanObject(text, span.start, (coSession, value) => {
+    let after: unknown;
+    let count = -1;
+    scanObject(text, value.start, (name, member) => {
+      if (name === "after") after = JSON.parse(text.slice(member.start, member.end));
+      else if (name === "newTransactions") count = countElements(text, member);
+    });
+    if (count < 0) throw badField("new", "transactions");
+    addReach(reaches, coSession, after, count);
+  });
+  return reaches;
+}
+
+function parseFields(text: string): Fields {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    throw new SpriteSyncError("bad-message", "a message is not JSON; send one JSON object per line");
+  }
+  if (!isRecord(parsed)) {
+    throw new SpriteSyncError("bad-message", "a message is not a JSON object; send one JSON object per line");
+  }
+  const message = parsed;
+  return {
+    get: (name) => (Object.hasOwn(message, name) ? message[name] : undefined),
+    reaches: () => {
+      if (!isRecord(message.new)) throw badField("new", "an object");
+      const reaches: CoSessions = {};
+      for (const [coSession, value] of Object.entries(message.new)) {
+        if (!isRecord(value) || !Array.isArray(value.newTransactions)) throw badField("new", "transactions");
+        addReach(reaches, coSession, value.after, value.newTransactions.length);
+      }
+      return reaches;
+    },
+  };
+}
+
+function addReach(reaches: CoSessions, coSession: string, after: unknown, count: number): void {
+  if (!isCoSessionId(coSession)) throw badField("new", "session ids as keys");
+  if (!isCount(after)) throw badField("after", "a count");
+  reaches[coSession] = after + count;
+}
+
+function readMessage(text: string, fields: Fields): Message {
+  const action = fields.get("action");
+  switch (action) {
+    case "load":
+      return { action, id: readId(fields), state: readKnownState(fields), text };
+    case "known":
+      return {
+        action,
+        id: readId(fields),
+        state: readKnownState(fields),
+        isCorrection: fields.get("isCorrection") === true,
+        text,
+      };
+    case "content":
+      return { action, id: readId(fields), header: readHeader(fields), reaches: fields.reaches(), text };
+    case "done":
+      return { action, id: readId(fields), text };
+    case "reconcile":
+      return { action, batch: readBatch(fields), values: readValues(fields), text };
+    case "reconcile-ack":
+      return { action, batch: readBatch(fields), text };
+    case undefined: {
+      const type = fields.get("type");
+      if (typeof type === "string") return { action: "control", type, text };
+      throw new SpriteSyncError("bad-message", "a message has no `action`");
+    }
+    default:
+      throw new SpriteSyncError("bad-message", "a message has an unknown `action`");
+  }
+}
+
+function readId(fields: Fields): CoValueId {
+  const id = fields.get("id");
+  if (!isCoValueId(id)) throw badField("id", "a CoValue id (co_z…)");
+  return id;
+}
+
+function readBatch(fields: Fields): string {
+  const batch = fields.get("id");
+  if (typeof batch !== "string" || batch === "" || batch.length > 256) throw badField("id", "a batch id");
+  return batch;
+}
+
+function readKnownState(fields: Fields): KnownState {
+  const header = fields.get("header");
+  const sessions = fields.get("sessions");
+  if (typeof header !== "boolean") throw badField("header", "true or false");
+  if (!isRecord(sessions)) throw badField("sessions", "an object");
+  for (const [coSession, count] of Object.entries(sessions)) {
+    if (!isCoSessionId(coSession)) throw badField("sessions", "session ids as keys");
+    if (!isCount(count)) throw badField("sessions", "counts");
+  }
+  return { header, sessions: sessions as CoSessions };
+}
+
+function readHeader(fields: Fields): CoValueHeader | undefined {
+  const header = fields.get("header");
+  if (header === undefined || header === null) return undefined;
+  if (!isCoValueHeader(header)) throw badField("header", "a CoValue header");
+  return header;
+}
+
+function readValues(fields: Fields): ReconcileMessage["values"] {
+  const values = fields.get("values");
+  if (!Array.isArray(values) || values.length > LIMITS.reconcileValues) {
+    throw badField("values", `at most ${LIMITS.reconcileValues} [id, hash] pairs`);
+  }
+  for (const value of values) {
+    if (!Array.isArray(value) || !isCoValueId(value[0]) || typeof value[1] !== "string") {
+      throw badField("values", "[id, hash] pairs");
+    }
+  }
+  return values as [CoValueId, string][];
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function badField(name: string, expected: string): SpriteSyncError {
+  return new SpriteSyncError("bad-message", `\`${name}\` of a message must hold ${expected}`);
+}
