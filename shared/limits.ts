@@ -25,6 +25,10 @@ export const LIMITS = {
   attachRetryMaxMs: 10_000,
   /** One call of the coordinator: Fly's create, start and `wait` (≤ 60 s) happen behind it. */
   locateTimeoutMs: 55_000,
+  /** How long a session waits for a look-up that another session of its isolate has under way, before it asks itself. */
+  joinFlightMs: 10_000,
+  /** How long a coordinator repeats a refusal that will not change by itself (quota, a wrong token). */
+  permanentTroubleMs: 30_000,
   /** One call of a directory shard. */
   directoryTimeoutMs: 5_000,
   directoryRetryMs: 200,
@@ -36,8 +40,8 @@ export const LIMITS = {
   upstreamQueueChars: 4 * 1024 * 1024,
   /** Messages of one session waiting for the directory. */
   sessionPendingChars: 8 * 1024 * 1024,
-  /** Frames a second, averaged, that one session may cost in malformed messages before its socket is closed. */
-  badMessagesPerSession: 1_000,
+  /** Ids without a home that one session may wait for; the shards keep a row for each. */
+  wantedPerSession: 10_000,
 
   /** Directory entries cached in one isolate: about 200 B each, so 20 MB of the 128 MB that an isolate has. */
   directoryCacheEntries: 100_000,
@@ -53,6 +57,8 @@ export const LIMITS = {
 
   /** Default idle time before a Sprite sleeps. */
   sleepAfterSeconds: 30,
+  /** An upstream without a frame for this long is dead; Sprites ping every `pingIntervalMs`. */
+  upstreamSilenceMs: 15_000,
   /** How long an ordered shutdown may take; below the 10 s of the Machine's stop_config. */
   shutdownMs: 8_000,
   /** How long content waits on a Sprite for the group that owns it before it is refused. */

@@ -31,7 +31,8 @@ export interface SpriteSpec {
 
 /**
  * Where Sprites run. Every method throws a `SpriteSyncError` of kind quota, rate (with `retryAfterMs`), capacity,
- * auth, gone or transient, and nothing else. All of them may be called again after any failure.
+ * auth, gone or transient, or `config-invalid` when the platform refuses our request as such (an image that does not
+ * exist, an impossible guest), and nothing else. All of them may be called again after any failure.
  */
 export interface Fleet {
   /** The Sprite of a home, or `undefined` when there surely is none. */

@@ -1,0 +1,72 @@
+import type { CoValueId } from "../shared/ids.ts";
+import type { EdgeConfig } from "./config.ts";
+import { closeQuietly, dialSprite } from "./dial.ts";
+import { Directory } from "./directory.ts";
+import type { Env } from "./env.ts";
+import { Hotline } from "./hotline.ts";
+import { Locator } from "./locator.ts";
+import { workersLog } from "./log.ts";
+import { Session, type SessionDeps } from "./session.ts";
+import { Wants } from "./wants.ts";
+
+/**
+ * Answers a browser's upgrade with a session: the only place where a session meets workerd.
+ * @param home a group that the client says it will use; it is attached at once if it exists.
+ */
+export function acceptSession(request: Request, env: Env, config: EdgeConfig, home?: CoValueId): Response {
+  const { 0: client, 1: server } = new WebSocketPair();
+  const session = new Session(sessionDeps(server, request, env, config));
+  // Listeners before accept: events begin to flow with it. The client's leaving closes nothing by itself.
+  server.addEventListener("message", ({ data }) => session.receive(data));
+  server.addEventListener("close", () => session.end());
+  server.addEventListener("error", () => session.end());
+  server.binaryType = "arraybuffer";
+  server.accept();
+  if (home) void session.warm(home);
+  return new Response(null, { status: 101, webSocket: client });
+}
+
+function sessionDeps(socket: WebSocket, request: Request, env: Env, config: EdgeConfig): SessionDeps {
+  const id = crypto.randomUUID();
+  const log = workersLog(config.LOG_LEVEL);
+  const upgrade = { headers: { Upgrade: "websocket" } };
+  const coordinator = (of: string) => env.COORDINATOR.get(env.COORDINATOR.idFromName(of));
+  const shard = (name: string) => env.DIRECTORY.get(env.DIRECTORY.idFromName(name));
+  const locator = new Locator({ coordinator, kv: env.ADDRESSES });
+  return {
+    client: {
+      send: (frame) => {
+        try {
+          socket.send(frame);
+        } catch {
+          // Closing: its close event ends the session.
+        }
+      },
+      close: (code, reason) => closeQuietly(socket, code, reason),
+    },
+    dc: String(request.cf?.colo ?? "local"),
+    directory: new Directory({ shard, log }),
+    policy: config.PLACEMENT,
+    dial: async (of, fresh) => {
+      const place = await locator.locate(of, fresh);
+      const sprite = await dialSprite({ home: of, place, session: id, keys: config.PASS_KEYS });
+      await locator.met(of, place, sprite.boot);
+      return sprite;
+    },
+    watch: (of, boot, onAwake, pause) => {
+      const line = new Hotline({
+        connect: () =>
+          coordinator(of).fetch(`https://coordinator/watch?boot=${encodeURIComponent(boot)}`, upgrade),
+        onMessage: () => {
+          line.close();
+          onAwake();
+        },
+        pause,
+      });
+      return () => line.close();
+    },
+    wants: (onPlaced, pause) =>
+      new Wants({ connect: (name) => shard(name).fetch("https://directory/want", upgrade), onPlaced, pause }),
+    log,
+  };
+}

@@ -1,0 +1,62 @@
+import { z } from "zod";
+import { SpriteSyncError } from "../shared/errors.ts";
+import { LIMITS } from "../shared/limits.ts";
+import { parsePassKeys } from "../shared/pass.ts";
+import { PLACEMENT_POLICIES } from "../shared/placement.ts";
+
+const url = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/+$/, ""));
+const list = z.string().transform((text) => text.split(/[\s,]+/).filter(Boolean));
+
+const schema = z.object({
+  PLACEMENT: z.enum(PLACEMENT_POLICIES).default("root"),
+  /** Secrets shared with the Sprites; see `parsePassKeys`. */
+  PASS_KEYS: z.string().transform((text, context) => {
+    try {
+      return parsePassKeys(text);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+      return z.NEVER;
+    }
+  }),
+  /** What answers Fly's Machines API: `https://api.machines.dev`, or a local fleet host. */
+  FLY_API_URL: url,
+  /** The app's public origin, behind which fly-proxy finds a Machine: `https://<app>.fly.dev`. */
+  FLY_APP_URL: url,
+  FLY_APP_NAME: z.string().min(1),
+  FLY_API_TOKEN: z.string().min(1),
+  /** The Sprite's image, best by digest. */
+  SPRITE_IMAGE: z.string().min(1),
+  /** Regions that Sprites may live in, in order of preference. */
+  SPRITE_REGIONS: list.pipe(z.array(z.string()).min(1)),
+  SPRITE_MEMORY_MB: z.coerce.number().int().multipleOf(256).min(256).default(256),
+  SPRITE_VOLUME_GB: z.coerce.number().int().min(1).max(500).default(1),
+  SPRITE_SLEEP_AFTER: z.coerce.number().min(0).default(LIMITS.sleepAfterSeconds),
+  SPRITE_DURABILITY: z.enum(["flush", "fsync"]),
+  /** The address under which Sprites reach this edge, `wss://…/sync`, to follow parent groups in other homes. */
+  SYNC_URL: z.url({ protocol: /^wss?$/ }),
+  LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+});
+
+export type EdgeConfig = Readonly<z.infer<typeof schema>>;
+
+const parsed = new WeakMap<object, EdgeConfig>();
+
+/**
+ * The edge's configuration, from the Worker's variables and secrets; parsed once for each isolate.
+ * @throws SpriteSyncError `config-invalid`, naming every mistake.
+ */
+export function parseConfig(env: object): EdgeConfig {
+  const known = parsed.get(env);
+  if (known) return known;
+  const result = schema.safeParse(env);
+  if (!result.success) {
+    const mistakes = result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+    throw new SpriteSyncError(
+      "config-invalid",
+      `the edge's configuration is wrong:\n  ${mistakes.join("\n  ")}`,
+    );
+  }
+  const config = Object.freeze(result.data);
+  parsed.set(env, config);
+  return config;
+}

@@ -1,0 +1,161 @@
+import { DurableObject } from "cloudflare:workers";
+import { toSpriteSyncError } from "../shared/errors.ts";
+import { asHome, type GroupId, parseCoValueId } from "../shared/ids.ts";
+import { LIMITS } from "../shared/limits.ts";
+import { type AwakePeriods, beginsWatching, NEVER_AWAKE, wakeBegan, wasMet } from "./awake-periods.ts";
+import type { Env } from "./env.ts";
+import type { SpriteAddress } from "./fleet/fleet.ts";
+import { fleetOf } from "./fleet-of.ts";
+import { workersLog } from "./log.ts";
+import { failedReply, type Reply } from "./reply.ts";
+
+/** Where a Sprite can be dialled, and the awake period it was last met in. */
+export interface SpritePlace extends SpriteAddress {
+  readonly boot: string | null;
+}
+
+/** What sessions ask a coordinator, besides its `/watch` socket. */
+export interface CoordinatorApi {
+  /** Where the Sprite is; created if there is none, woken if it sleeps. `fresh`: the caller could not reach it there. */
+  locate(home: string, fresh: boolean): Promise<Reply<SpritePlace>>;
+  /** A session has met the Sprite in this awake period. Must be answered before the session uses the socket. */
+  met(home: string, boot: string): Promise<void>;
+}
+
+/** What is stored: each under its own key, because periods are known also of Sprites that KV led to. */
+interface Stored {
+  readonly address: SpriteAddress | undefined;
+  readonly periods: AwakePeriods;
+}
+
+interface Trouble {
+  readonly reply: Reply<never>;
+  readonly until: number;
+}
+
+/**
+ * One object for each Sprite: creates and wakes it once at a time, and tells the sessions that watch it when it woke.
+ *
+ * 1. Only the flight in `#flight` talks to the fleet, so one home is created and woken once in the whole world.
+ * 2. Sockets are hibernatable and nothing keeps a timer, so that watching a sleeping Sprite costs nothing
+ *    (facts/cloudflare §2.1).
+ * 3. A watcher gets one message and is closed: it attaches and, later, watches the next period with a new socket.
+ */
+export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
+  #flight: Promise<Reply<SpritePlace>> | undefined;
+  #trouble: Trouble | undefined;
+  readonly #log = workersLog();
+
+  async locate(home: string, fresh: boolean): Promise<Reply<SpritePlace>> {
+    if (this.#flight) return this.#flight;
+    if (this.#trouble && Date.now() < this.#trouble.until) return this.#trouble.reply;
+    const flight = this.#locate(parseHome(home), fresh);
+    this.#flight = flight;
+    try {
+      return await flight;
+    } finally {
+      this.#flight = undefined;
+    }
+  }
+
+  async met(home: string, boot: string): Promise<void> {
+    const stored = await this.#load();
+    const { periods, news } = wasMet(stored.periods, boot);
+    if (periods === stored.periods) return;
+    await this.#save(parseHome(home), { ...stored, periods });
+    if (news) this.#tellWatchers();
+  }
+
+  /** `/watch?boot=<period that ended>`: a socket that gets one message when the Sprite is awake in a later period. */
+  override async fetch(request: Request): Promise<Response> {
+    const boot = new URL(request.url).searchParams.get("boot") ?? "";
+    const stored = await this.#load();
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    const { periods, waits } = beginsWatching(stored.periods, boot);
+    if (!waits) tell(server);
+    else if (stored.periods.awake) await this.ctx.storage.put("periods", periods);
+    return new Response(null, { status: 101, webSocket: client });
+  }
+
+  override webSocketClose(socket: WebSocket): void {
+    // The hibernation path does not answer a close by itself (facts/cloudflare §1.3): without this the peer hangs.
+    closeQuietly(socket);
+  }
+
+  async #locate(home: GroupId, fresh: boolean): Promise<Reply<SpritePlace>> {
+    try {
+      const { address, periods } = await this.#load();
+      if (address && periods.awake && !fresh) return { ok: true, value: { ...address, boot: periods.boot } };
+      return { ok: true, value: await this.#wake(home) };
+    } catch (thrown) {
+      const error = toSpriteSyncError(thrown, "transient");
+      const reply = failedReply(error);
+      // Asking again at once would not help, and one edge asks for everybody's groups (facts/fly-machines §1.10).
+      const pause = error.retry ? (error.retryAfterMs ?? 0) : LIMITS.permanentTroubleMs;
+      if (pause > 0) this.#trouble = { reply, until: Date.now() + pause };
+      this.#log.warn({ home, code: error.code, error: error.message }, "could not create or wake the Sprite");
+      return reply;
+    }
+  }
+
+  async #wake(home: GroupId): Promise<SpritePlace> {
+    const { fleet, regions } = fleetOf(this.env);
+    const found = await fleet.ensure({ home, regions });
+    const sleeps = found.state !== "running";
+    const record = sleeps ? await fleet.wake(found) : found;
+    const address = fleet.address(record);
+    // Read only now: while the fleet worked, a session may have met a new period.
+    const { periods: before } = await this.#load();
+    const periods = sleeps ? wakeBegan(before) : { ...before, awake: true };
+    await this.#save(home, { address, periods });
+    if (sleeps) this.#tellWatchers();
+    this.#log.info({ home, sprite: record.name, region: record.region, woke: sleeps }, "Sprite located");
+    return { ...address, boot: periods.boot };
+  }
+
+  async #load(): Promise<Stored> {
+    const stored = await this.ctx.storage.get<SpriteAddress | AwakePeriods>(["address", "periods"]);
+    return {
+      address: stored.get("address") as SpriteAddress | undefined,
+      periods: (stored.get("periods") as AwakePeriods | undefined) ?? NEVER_AWAKE,
+    };
+  }
+
+  async #save(home: GroupId, { address, periods }: Stored): Promise<void> {
+    await this.ctx.storage.put(address ? { address, periods } : { periods });
+    if (!address) return;
+    // The coordinator is the one writer of its key, which orders the writes; KV takes one a second (facts/cloudflare §3).
+    const write = this.env.ADDRESSES.put(home, JSON.stringify({ ...address, boot: periods.boot }));
+    this.ctx.waitUntil(
+      write.catch((error) => this.#log.warn({ home, error: String(error) }, "KV write failed")),
+    );
+  }
+
+  #tellWatchers(): void {
+    for (const socket of this.ctx.getWebSockets()) tell(socket);
+  }
+}
+
+function tell(socket: WebSocket): void {
+  try {
+    socket.send('{"type":"awake"}');
+  } catch {
+    // A watcher that has gone needs no news.
+  }
+  closeQuietly(socket);
+}
+
+function closeQuietly(socket: WebSocket): void {
+  try {
+    socket.close(1000, "");
+  } catch {
+    // Closed already.
+  }
+}
+
+function parseHome(home: string): GroupId {
+  const id = parseCoValueId(home);
+  if (!id) throw new TypeError("a coordinator was asked for something that is no group id");
+  return asHome(id);
+}

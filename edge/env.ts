@@ -1,0 +1,11 @@
+import type { Coordinator } from "./coordinator.ts";
+import type { DirectoryShard } from "./directory-shard.ts";
+
+/** The Worker's bindings and variables, as wrangler.toml declares them. Variables are read by `parseConfig` only. */
+export interface Env {
+  readonly DIRECTORY: DurableObjectNamespace<DirectoryShard>;
+  readonly COORDINATOR: DurableObjectNamespace<Coordinator>;
+  readonly ADDRESSES: KVNamespace;
+  readonly ASSETS: Fetcher;
+  readonly [variable: string]: unknown;
+}

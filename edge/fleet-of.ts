@@ -1,0 +1,43 @@
+import { parseConfig } from "./config.ts";
+import type { Fleet } from "./fleet/fleet.ts";
+import { createMachinesFleet } from "./fleet/machines.ts";
+import { workersLog } from "./log.ts";
+
+interface ConfiguredFleet {
+  readonly fleet: Fleet;
+  readonly regions: readonly string[];
+}
+
+const fleets = new WeakMap<object, ConfiguredFleet>();
+
+/**
+ * The fleet that the configuration names; one for each isolate.
+ * @throws SpriteSyncError `config-invalid`
+ */
+export function fleetOf(env: object): ConfiguredFleet {
+  const known = fleets.get(env);
+  if (known) return known;
+  const config = parseConfig(env);
+  const fleet = createMachinesFleet({
+    apiUrl: config.FLY_API_URL,
+    appUrl: config.FLY_APP_URL,
+    appName: config.FLY_APP_NAME,
+    token: config.FLY_API_TOKEN,
+    image: config.SPRITE_IMAGE,
+    guest: { cpu_kind: "shared", cpus: 1, memory_mb: config.SPRITE_MEMORY_MB },
+    volumeSizeGb: config.SPRITE_VOLUME_GB,
+    regions: config.SPRITE_REGIONS,
+    // PASS_KEYS is not here: on Fly it is a secret of the app (docs/deploy.md).
+    spriteEnv: (home) => ({
+      SPRITE_HOME: home,
+      SPRITE_SLEEP_AFTER: String(config.SPRITE_SLEEP_AFTER),
+      SPRITE_DURABILITY: config.SPRITE_DURABILITY,
+      SYNC_URL: config.SYNC_URL,
+    }),
+    fetch: (url, init) => fetch(url, init),
+    log: workersLog(config.LOG_LEVEL),
+  });
+  const configured = { fleet, regions: config.SPRITE_REGIONS };
+  fleets.set(env, configured);
+  return configured;
+}

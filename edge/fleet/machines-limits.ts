@@ -1,0 +1,29 @@
+/**
+ * Times of the Machines client, milliseconds unless the name says otherwise.
+ * Together they stay below `LIMITS.locateTimeoutMs`, in which the coordinator must have its answer.
+ */
+export const MACHINES_LIMITS = {
+  /** A read or a state change; the API answers in tens of milliseconds, or its gateway gives up at about this. */
+  callMs: 10_000,
+  /** A create call: placement may look for a host for seconds. Its outcome is looked up when it does not answer. */
+  createMs: 30_000,
+  /** One `wait` call, whole seconds. The API allows 60; short slices notice a Machine that crashed while starting. */
+  waitSliceSeconds: 10,
+  /** How much longer than the slice we listen, so that the API's own 408 comes first (facts/fly-machines §1.6). */
+  waitGraceMs: 5_000,
+  /** All of one `wake`; below `LIMITS.locateTimeoutMs` so that the caller gets our error and not its own timeout. */
+  wakeMs: 50_000,
+  /** Pause before reading again a Machine whose state we cannot use; doubles up to `rereadMaxMs`. Get is limited to 5/s. */
+  rereadMs: 250,
+  rereadMaxMs: 2_000,
+  /** Starts of one `wake`: a server that dies at every boot must be told apart from one that boots slowly. */
+  startsPerWake: 3,
+  /** Rounds of one `ensure`: each looks first, so that more rounds never make more Machines. */
+  ensureRounds: 4,
+  /** Pause between rounds; create is limited to 1/s per app (facts/fly-machines §1.10). */
+  ensurePauseMs: 1_000,
+  /** Tries to delete a volume that is still attached to a Machine being destroyed. */
+  detachTries: 5,
+  /** Machines in one page of a list; the API allows 1,000. */
+  listPage: 500,
+} as const;

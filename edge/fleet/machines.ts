@@ -1,0 +1,113 @@
+import type { GroupId } from "../../shared/ids.ts";
+import type { Log } from "../../shared/log.ts";
+import { homeOfSprite, type SpriteName, spriteNameOf } from "../../shared/sprite-name.ts";
+import type { Fleet, SpriteRecord } from "./fleet.ts";
+import { createMachinesApi, type MachinesApi, type MachinesApiDeps } from "./machines-api.ts";
+import type { MachineShape } from "./machines-config.ts";
+import { ensureMachine, findMachine } from "./machines-ensure.ts";
+import { MACHINES_LIMITS } from "./machines-limits.ts";
+import { spriteStateOf } from "./machines-states.ts";
+import { type FlyMachine, imageOf, mountedVolume } from "./machines-types.ts";
+import { volumesOf } from "./machines-volume.ts";
+import { wakeMachine } from "./machines-wake.ts";
+
+export interface MachinesFleetDeps extends MachinesApiDeps, MachineShape {
+  /** Origin of the app's proxy: `https://<app>.fly.dev`, or the local host's. */
+  readonly appUrl: string;
+  /** Regions that Sprites may live in, in order of preference; a spec's own come first. */
+  readonly regions: readonly string[];
+  /** Environment of a home's Sprite. No secrets: anyone with a token of the app can read it (facts/fly-machines §1.4). */
+  readonly spriteEnv: (home: GroupId) => Readonly<Record<string, string>>;
+  readonly log: Log;
+  /** Waits; only tests pass another one. */
+  readonly pause?: (ms: number) => Promise<void>;
+}
+
+/** Header by which fly-proxy sends a request to one Machine and to no other (facts/fly-machines §2.1). */
+export const INSTANCE_HEADER = "fly-force-instance-id";
+
+/**
+ * Sprites as Fly Machines: one Machine and one volume for each home, all in one app.
+ * The Machine is found by its name, which is a function of the home; nothing has to be remembered.
+ */
+export function createMachinesFleet(deps: MachinesFleetDeps): Fleet {
+  const api = createMachinesApi(deps);
+  const pause = deps.pause ?? ((ms) => new Promise<void>((next) => setTimeout(next, ms)));
+  const appUrl = deps.appUrl.replace(/\/+$/, "");
+  const ensuring = new Map<GroupId, Promise<SpriteRecord>>();
+
+  return {
+    async find(home) {
+      const machine = await findMachine(home, api);
+      return machine && recordOf(machine, home);
+    },
+    ensure(spec) {
+      // The API allows one create a second for the whole app, so callers share a flight. They can only because a fleet
+      // belongs to one Durable Object (or process): workerd lets no request await another one's promise.
+      const underway = ensuring.get(spec.home);
+      if (underway) return underway;
+      const flight = ensureMachine(spec, { ...deps, shape: deps, api, pause })
+        .then((machine) => recordOf(machine, spec.home))
+        .finally(() => ensuring.delete(spec.home));
+      ensuring.set(spec.home, flight);
+      return flight;
+    },
+    async wake(sprite) {
+      const machine = await wakeMachine(sprite.id, { api, pause, now: () => Date.now() });
+      return recordOf(machine, sprite.home);
+    },
+    address: (sprite) => ({ url: appUrl, headers: { [INSTANCE_HEADER]: sprite.id } }),
+    sleep: (sprite) => api.stopMachine(sprite.id),
+    destroy: (sprite) => destroyMachine(sprite, api, pause),
+    async list() {
+      return (await api.listMachines()).flatMap((machine) => {
+        const home = homeOfSprite(machine.name ?? "");
+        return home && spriteStateOf(machine.state) !== "gone" ? [recordOf(machine, home)] : [];
+      });
+    },
+  };
+}
+
+function recordOf(machine: FlyMachine, home: GroupId): SpriteRecord {
+  return {
+    name: spriteNameOf(home),
+    home,
+    id: machine.id,
+    region: machine.region ?? "",
+    state: spriteStateOf(machine.state),
+    image: imageOf(machine),
+  };
+}
+
+/** Machine first: a volume cannot be deleted while it is attached (facts/fly-machines §1.3). */
+async function destroyMachine(
+  sprite: { readonly id: string; readonly name: SpriteName },
+  api: MachinesApi,
+  pause: (ms: number) => Promise<void>,
+): Promise<void> {
+  const machine = await api.showMachine(sprite.id);
+  if (machine && spriteStateOf(machine.state) !== "gone") {
+    await api.deleteMachine(sprite.id);
+    await api.waitMachine(machine, "destroyed");
+  }
+  const named = (await volumesOf(sprite.name, api)).map((volume) => volume.id);
+  const mounted = machine && mountedVolume(machine);
+  for (const volume of new Set(mounted ? [mounted, ...named] : named))
+    await deleteDetached(volume, api, pause);
+}
+
+/** Deletes a volume whose Machine has just gone; Fly may take a moment to notice that it is free. */
+async function deleteDetached(
+  id: string,
+  api: MachinesApi,
+  pause: (ms: number) => Promise<void>,
+): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await api.deleteVolume(id);
+    } catch (error) {
+      if (tries === MACHINES_LIMITS.detachTries) throw error;
+      await pause(MACHINES_LIMITS.ensurePauseMs);
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import type { CoValueId, GroupId } from "../shared/ids.ts";
+import {
+  type CoSessions,
+  cloneKnownState,
+  emptyKnownState,
+  isBehind,
+  type KnownState,
+  knownStateMessage,
+  mergeKnownState,
+} from "../shared/known-state.ts";
+import type { ContentMessage, KnownMessage, LoadMessage } from "../shared/messages.ts";
+
+/**
+ * What a session remembers of one CoValue that its client follows, so that the upstream to its home may be lost at any
+ * moment (design §4.4).
+ *
+ * 1. `state` is what the client has, or will have once everything sent to it has arrived.
+ * 2. `evidence` is there exactly while the home has not yet shown that it has all of `state`. A follow without
+ *    evidence is settled: its upstream may close and nothing is missing on either side.
+ * 3. `replay` means that no `load` for this value has reached the present upstream: the next attach sends one.
+ * 4. `repair` means that such a `load` was sent and its first `known` has not come: if that one is behind, the client
+ *    is asked, by a correction, for what is missing. Exactly once per attach.
+ */
+export class Follow {
+  readonly id: CoValueId;
+  readonly home: GroupId;
+  state: KnownState = emptyKnownState();
+  evidence: KnownState | undefined;
+  replay = false;
+  repair = false;
+  /** Content of the client that waits in the upstream's queue: it reaches the home by itself, no repair is due for it. */
+  queued: CoSessions | undefined;
+
+  constructor(id: CoValueId, home: GroupId) {
+    this.id = id;
+    this.home = home;
+  }
+
+  get settled(): boolean {
+    return this.evidence === undefined;
+  }
+
+  /** The client asked for the value, naming what it has. That replaces what we thought it had. */
+  clientLoads(message: LoadMessage): void {
+    this.state = cloneKnownState(message.state);
+    this.evidence = emptyKnownState();
+    this.replay = false;
+    this.repair = false;
+  }
+
+  /** The client told what it has; a correction takes back what it was believed to have. */
+  clientKnows(message: KnownMessage): void {
+    if (message.isCorrection) this.state = cloneKnownState(message.state);
+    else mergeKnownState(this.state, message.state);
+  }
+
+  /** The client sent content. `waits`: its upstream is not open, so it went into the queue. */
+  clientSends(message: ContentMessage, waits: boolean): void {
+    this.evidence ??= cloneKnownState(this.state);
+    mergeKnownState(this.state, { header: true, sessions: message.reaches });
+    if (waits) this.queued = { ...this.queued, ...message.reaches };
+  }
+
+  /** Whether the home is known to have all that this content brings. */
+  covers(message: ContentMessage): boolean {
+    const state = this.evidence ?? this.state;
+    return !isBehind(state, { header: true, sessions: message.reaches });
+  }
+
+  /** The home sent content: the client will have it, and the home evidently does. */
+  homeSends(message: ContentMessage): void {
+    const reached: KnownState = { header: true, sessions: message.reaches };
+    mergeKnownState(this.state, reached);
+    this.#learn(reached);
+  }
+
+  /** A Sprite that is not the home sent content: the client will have it; what the home has stays as unproven as it was. */
+  replicaSends(message: ContentMessage): void {
+    const before = this.evidence ?? cloneKnownState(this.state);
+    mergeKnownState(this.state, { header: true, sessions: message.reaches });
+    this.evidence = isBehind(before, this.state) ? before : undefined;
+  }
+
+  /**
+   * The home acknowledged or answered a load.
+   * @returns whether the client must be asked, by a correction, to send what the home lacks.
+   */
+  homeKnows(message: KnownMessage): boolean {
+    const first = this.repair;
+    this.repair = false;
+    const arriving = { header: message.state.header, sessions: { ...message.state.sessions } };
+    if (first && this.queued) mergeKnownState(arriving, { header: true, sessions: this.queued });
+    if (first) this.queued = undefined;
+    this.#learn(message.state);
+    return first && isBehind(arriving, this.state);
+  }
+
+  /** The upstream is gone, with whatever was on its way in either direction. */
+  upstreamLost(): void {
+    this.replay = true;
+    this.repair = false;
+    this.queued = undefined;
+  }
+
+  /** The `load` that a new upstream begins with. `reattach` makes the Sprite answer with a `known` in any case. */
+  attach(): string {
+    this.replay = false;
+    this.repair = true;
+    this.evidence = emptyKnownState();
+    return knownStateMessage("load", this.id, this.state, { reattach: true });
+  }
+
+  #learn(state: KnownState): void {
+    if (!this.evidence) return;
+    mergeKnownState(this.evidence, state);
+    if (!isBehind(this.evidence, this.state)) this.evidence = undefined;
+  }
+}

@@ -1,0 +1,143 @@
+import { SpriteSyncError } from "../shared/errors.ts";
+import { provesId } from "../shared/header.ts";
+import type { CoValueId, GroupId } from "../shared/ids.ts";
+import { LIMITS } from "../shared/limits.ts";
+import type { ContentMessage, DoneMessage, KnownMessage, LoadMessage } from "../shared/messages.ts";
+import type { PlacementPolicy } from "../shared/placement.ts";
+import type { Directory } from "./directory.ts";
+import { leaderOfContent, placeAll } from "./place.ts";
+
+/** A client's message about one CoValue. */
+export type ValueMessage = LoadMessage | KnownMessage | ContentMessage | DoneMessage;
+
+interface Waiting {
+  readonly messages: ValueMessage[];
+  /** Content was dropped because too much waits: the client has to send the value again. */
+  dropped: boolean;
+  /** Resolves when the home of this id has been found or given, or there surely is none. */
+  settled: Promise<void>;
+}
+
+export interface IntakeDeps {
+  readonly directory: Directory;
+  readonly policy: PlacementPolicy;
+  /** Takes a message whose home is known; `undefined`: no directory entry knows the id, and the message gives it none. */
+  readonly deliver: (message: ValueMessage, home: GroupId | undefined) => void;
+  readonly refuse: (message: ValueMessage, error: SpriteSyncError) => void;
+  /** Asks the client to send all of a value again, because some of it was dropped here. */
+  readonly resend: (id: CoValueId) => void;
+  /** Resolves after a pause that grows with `attempt`; rejects when the session ends. */
+  readonly pause: (attempt: number) => Promise<void>;
+}
+
+/**
+ * Finds the home of each message of a client and hands the messages on.
+ *
+ * 1. Messages about one id leave in the order they came in; ids do not wait for each other.
+ * 2. Only a header that hashes to its id can place it.
+ * 3. A value waits for its group and a group for its parent when those are on their way in this session.
+ */
+export class Intake {
+  readonly #deps: IntakeDeps;
+  readonly #waiting = new Map<CoValueId, Waiting>();
+  #waitingChars = 0;
+
+  constructor(deps: IntakeDeps) {
+    this.#deps = deps;
+  }
+
+  /** The messages of one frame. Those whose homes are cached are delivered before this returns. */
+  accept(messages: readonly ValueMessage[]): void {
+    const unknown: CoValueId[] = [];
+    for (const message of messages) {
+      if (message.action === "content" && message.header && !provesId(message.id, message.header)) {
+        const text = `the header sent for ${message.id} does not hash to that id; it is not stored`;
+        this.#deps.refuse(message, new SpriteSyncError("header-mismatch", text));
+        continue;
+      }
+      const home = this.#waiting.has(message.id) ? undefined : this.#deps.directory.cached(message.id);
+      if (home) this.#deps.deliver(message, home);
+      else if (this.#hold(message)) unknown.push(message.id);
+    }
+    if (unknown.length > 0) this.#start(unknown);
+  }
+
+  /** @returns whether this is the first message that waits for its id. */
+  #hold(message: ValueMessage): boolean {
+    const known = this.#waiting.get(message.id);
+    const waiting = known ?? { messages: [], dropped: false, settled: Promise.resolve() };
+    if (!known) this.#waiting.set(message.id, waiting);
+    if (this.#waitingChars + message.text.length > LIMITS.sessionPendingChars) waiting.dropped = true;
+    else {
+      this.#waitingChars += message.text.length;
+      waiting.messages.push(message);
+    }
+    return !known;
+  }
+
+  #start(ids: readonly CoValueId[]): void {
+    const settled = this.#resolve(ids);
+    for (const id of ids) {
+      const waiting = this.#waiting.get(id);
+      if (waiting) waiting.settled = settled;
+    }
+  }
+
+  async #resolve(ids: readonly CoValueId[]): Promise<void> {
+    let open = ids;
+    for (let attempt = 0; open.length > 0; attempt++) {
+      try {
+        if (attempt > 0) await this.#deps.pause(attempt);
+      } catch {
+        // The session ended; its client sends everything again to the next one.
+        return;
+      }
+      const leaders = this.#leadersOf(open);
+      await this.#leadersOnTheirWay(open, leaders);
+      const { homes, unreachable } = await placeAll(this.#deps.directory, open, leaders);
+      for (const id of open) if (!unreachable.has(id)) this.#release(id, homes.get(id));
+      open = open.filter((id) => unreachable.has(id));
+    }
+  }
+
+  /** The leaders of those ids whose waiting messages contain a header. */
+  #leadersOf(ids: readonly CoValueId[]): Map<CoValueId, CoValueId | undefined> {
+    const leaders = new Map<CoValueId, CoValueId | undefined>();
+    for (const id of ids) {
+      const content = this.#waiting.get(id)?.messages.find(hasHeader);
+      if (content) leaders.set(id, leaderOfContent(this.#deps.policy, content));
+    }
+    return leaders;
+  }
+
+  async #leadersOnTheirWay(
+    ids: readonly CoValueId[],
+    leaders: ReadonlyMap<CoValueId, CoValueId | undefined>,
+  ): Promise<void> {
+    const own = new Set(ids);
+    // Waits go to earlier frames only, so they cannot form a circle.
+    const earlier = [...leaders.values()].filter((leader) => leader !== undefined && !own.has(leader));
+    await Promise.all(earlier.map((leader) => leader && this.#waiting.get(leader)?.settled));
+  }
+
+  #release(id: CoValueId, home: GroupId | undefined): void {
+    const { messages = [], dropped = false } = this.#waiting.get(id) ?? {};
+    this.#waiting.delete(id);
+    for (const [index, message] of messages.entries()) {
+      if (!home && hasHeader(message)) {
+        // It came after the question was asked: with it the id can be placed.
+        const rest = messages.slice(index);
+        this.#waiting.set(id, { messages: rest, dropped, settled: Promise.resolve() });
+        this.#start([id]);
+        return;
+      }
+      this.#waitingChars -= message.text.length;
+      this.#deps.deliver(message, home);
+    }
+    if (dropped) this.#deps.resend(id);
+  }
+}
+
+function hasHeader(message: ValueMessage): message is ContentMessage {
+  return message.action === "content" && message.header !== undefined;
+}

@@ -1,0 +1,97 @@
+import { LRUCache } from "lru-cache";
+import { SpriteSyncError } from "../shared/errors.ts";
+import type { GroupId } from "../shared/ids.ts";
+import { LIMITS } from "../shared/limits.ts";
+import type { CoordinatorApi, SpritePlace } from "./coordinator.ts";
+import { unwrapReply } from "./reply.ts";
+
+/** Shared by all sessions of an isolate. Only plain values: promises belong to the request that made them. */
+const isolatePlaces = new LRUCache<GroupId, SpritePlace>({ max: LIMITS.locatorCacheEntries });
+const isolateFlights = new Map<GroupId, Promise<SpritePlace>>();
+
+export interface LocatorDeps {
+  readonly coordinator: (home: GroupId) => CoordinatorApi;
+  /** Addresses that any coordinator has written; may be a minute old or missing, is never proof of anything. */
+  readonly kv: { get(key: string, options: { type: "json"; cacheTtl: number }): Promise<unknown> };
+  readonly places?: LRUCache<GroupId, SpritePlace>;
+  readonly flights?: Map<GroupId, Promise<SpritePlace>>;
+}
+
+/** Finds Sprites: the isolate's cache → one flight for each Sprite → KV → its coordinator (design §6). */
+export class Locator {
+  readonly #coordinator: LocatorDeps["coordinator"];
+  readonly #kv: LocatorDeps["kv"];
+  readonly #places: LRUCache<GroupId, SpritePlace>;
+  readonly #flights: Map<GroupId, Promise<SpritePlace>>;
+
+  constructor(deps: LocatorDeps) {
+    this.#coordinator = deps.coordinator;
+    this.#kv = deps.kv;
+    this.#places = deps.places ?? isolatePlaces;
+    this.#flights = deps.flights ?? isolateFlights;
+  }
+
+  /**
+   * Where the Sprite of `home` is. It may have to be created or woken for that.
+   * @param fresh the cached address did not work: ask the coordinator, which checks with the fleet.
+   * @throws SpriteSyncError of a fleet kind, or `transient`.
+   */
+  async locate(home: GroupId, fresh: boolean): Promise<SpritePlace> {
+    if (fresh) this.#places.delete(home);
+    const cached = this.#places.get(home);
+    if (cached) return cached;
+    const underway = this.#flights.get(home);
+    // A flight belongs to another session; if that one ends, its promise never settles. So we do not wait for ever.
+    if (underway) return withLimit(underway, LIMITS.joinFlightMs).catch(() => this.#ask(home, fresh));
+    const flight = this.#find(home, fresh);
+    this.#flights.set(home, flight);
+    try {
+      return await flight;
+    } finally {
+      if (this.#flights.get(home) === flight) this.#flights.delete(home);
+    }
+  }
+
+  /** Reports the awake period that a dial met. Until this resolves, sessions that watch may not have been told. */
+  async met(home: GroupId, place: SpritePlace, boot: string): Promise<void> {
+    if (place.boot !== boot) await this.#coordinator(home).met(home, boot);
+    this.#places.set(home, { ...place, boot });
+  }
+
+  async #find(home: GroupId, fresh: boolean): Promise<SpritePlace> {
+    const known = fresh ? undefined : await this.#fromKv(home);
+    if (!known) return this.#ask(home, fresh);
+    this.#places.set(home, known);
+    return known;
+  }
+
+  async #ask(home: GroupId, fresh: boolean): Promise<SpritePlace> {
+    const place = unwrapReply(
+      await withLimit(this.#coordinator(home).locate(home, fresh), LIMITS.locateTimeoutMs),
+    );
+    this.#places.set(home, place);
+    return place;
+  }
+
+  async #fromKv(home: GroupId): Promise<SpritePlace | undefined> {
+    try {
+      const value = await this.#kv.get(home, { type: "json", cacheTtl: LIMITS.kvCacheTtlSeconds });
+      return isPlace(value) ? value : undefined;
+    } catch {
+      // KV is a hint: without it the coordinator answers.
+      return undefined;
+    }
+  }
+}
+
+function isPlace(value: unknown): value is SpritePlace {
+  const place = value as Partial<SpritePlace> | null;
+  return typeof place?.url === "string" && typeof place.headers === "object";
+}
+
+function withLimit<T>(promise: Promise<T>, ms: number): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const error = new SpriteSyncError("transient", `the Sprite could not be located within ${ms} ms`);
+  const timer = setTimeout(() => reject(error), ms);
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}

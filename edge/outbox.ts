@@ -1,0 +1,30 @@
+import { joinFrame } from "../shared/frames.ts";
+
+/** A frame is sent once it is this long, so that one burst does not become one huge frame. */
+const FRAME_CHARS = 64 * 1024;
+
+/** Joins the messages that one turn of the event loop makes for one socket into few frames; keeps their order. */
+export class Outbox {
+  readonly #send: (frame: string) => void;
+  #messages: string[] = [];
+  #chars = 0;
+
+  constructor(send: (frame: string) => void) {
+    this.#send = send;
+  }
+
+  push(message: string): void {
+    if (this.#messages.length === 0) queueMicrotask(() => this.flush());
+    this.#messages.push(message);
+    this.#chars += message.length;
+    if (this.#chars >= FRAME_CHARS) this.flush();
+  }
+
+  flush(): void {
+    if (this.#messages.length === 0) return;
+    const frame = joinFrame(this.#messages);
+    this.#messages = [];
+    this.#chars = 0;
+    this.#send(frame);
+  }
+}

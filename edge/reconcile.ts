@@ -1,0 +1,70 @@
+import type { CoValueId, GroupId } from "../shared/ids.ts";
+import type { ReconcileMessage } from "../shared/messages.ts";
+
+interface Batch {
+  /** The part of each home that has not acknowledged yet. */
+  readonly parts: Map<GroupId, ReconcileMessage["values"]>;
+  /** Homes whose upstream was lost since they got their part. */
+  readonly lost: Set<GroupId>;
+  /** Ids without a home: the client was asked to upload them, and their homes have not acknowledged yet. */
+  readonly uploads: Set<CoValueId>;
+}
+
+/**
+ * The reconcile batches of one session: split by home, acknowledged to the client once, when every part is and every
+ * upload that the edge asked for has been acknowledged by its new home (design §3.7).
+ */
+export class Reconciles {
+  readonly #batches = new Map<string, Batch>();
+
+  /** Takes a batch in. Call {@link takeCompleted} afterwards: an empty one is complete at once. */
+  begin(batch: string, parts: Map<GroupId, ReconcileMessage["values"]>, uploads: Set<CoValueId>): void {
+    this.#batches.set(batch, { parts, lost: new Set(), uploads });
+  }
+
+  /** A home acknowledged its part. */
+  acknowledged(batch: string, home: GroupId): void {
+    this.#batches.get(batch)?.parts.delete(home);
+  }
+
+  /** An id that the client was asked to upload is stored, or the client does not have it. */
+  uploaded(id: CoValueId): void {
+    if (this.#batches.size === 0) return;
+    for (const { uploads } of this.#batches.values()) uploads.delete(id);
+  }
+
+  /** The upstream of a home was lost, and with it perhaps its part or its acknowledgement. */
+  lost(home: GroupId): void {
+    for (const { parts, lost } of this.#batches.values()) if (parts.has(home)) lost.add(home);
+  }
+
+  /** The messages that a home which was attached again must get once more. */
+  *unacknowledged(home: GroupId): Generator<string> {
+    for (const [batch, { parts, lost }] of this.#batches) {
+      const values = lost.delete(home) && parts.get(home);
+      if (values) yield reconcileMessage(batch, values);
+    }
+  }
+
+  /** Whether a home still owes an acknowledgement. */
+  waitsFor(home: GroupId): boolean {
+    for (const { parts } of this.#batches.values()) if (parts.has(home)) return true;
+    return false;
+  }
+
+  /** The batches that have become complete since the last call; they are forgotten. */
+  takeCompleted(): string[] {
+    const completed: string[] = [];
+    for (const [batch, { parts, uploads }] of this.#batches) {
+      if (parts.size > 0 || uploads.size > 0) continue;
+      this.#batches.delete(batch);
+      completed.push(batch);
+    }
+    return completed;
+  }
+}
+
+/** A part of a batch, under the batch's own id. */
+export function reconcileMessage(batch: string, values: ReconcileMessage["values"]): string {
+  return JSON.stringify({ action: "reconcile", id: batch, values });
+}

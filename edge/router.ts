@@ -1,0 +1,338 @@
+import { errorMessage } from "../shared/control.ts";
+import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
+import { splitFrame } from "../shared/frames.ts";
+import type { CoValueId, GroupId } from "../shared/ids.ts";
+import { emptyKnownState, type KnownState, knownStateMessage } from "../shared/known-state.ts";
+import { LIMITS } from "../shared/limits.ts";
+import {
+  type ContentMessage,
+  type KnownMessage,
+  type LoadMessage,
+  type Message,
+  parseMessage,
+  type ReconcileMessage,
+} from "../shared/messages.ts";
+import type { PlacementPolicy } from "../shared/placement.ts";
+import type { Directory, Resolution } from "./directory.ts";
+import { Follow } from "./follow.ts";
+import { Intake, type ValueMessage } from "./intake.ts";
+import { Reconciles, reconcileMessage } from "./reconcile.ts";
+
+/** The router's way to one Sprite. Opening, waking and closing are the upstream's own business. */
+export interface UpstreamPort {
+  readonly open: boolean;
+  /** Sends now, or queues and attaches. `false`: the queue was full and is dropped; its values need a repair. */
+  send(message: string): boolean;
+  /** Attaches if it is not attached, with nothing to send. */
+  attach(): void;
+}
+
+export interface RouterDeps {
+  readonly directory: Directory;
+  readonly policy: PlacementPolicy;
+  readonly upstream: (home: GroupId) => UpstreamPort;
+  readonly toClient: (message: string) => void;
+  /** Asks to be told, through {@link Router.placed}, when an id gets a home. */
+  readonly want: (id: CoValueId) => void;
+  readonly pause: (attempt: number) => Promise<void>;
+}
+
+/**
+ * Decides where each message of one session goes (design §3). Knows no socket and no timer.
+ *
+ * 1. A client's message about a value goes to the value's home; content and `known` go as well to the Sprites that asked
+ *    this client for the value, because they need it to check what they store.
+ * 2. A plain `known` from a Sprite that is not the value's home never reaches the client: it would read "stored".
+ * 3. `known {header:false}` is made up here only for ids that surely have no home.
+ * 4. Whatever an upstream loses is repaired when it is attached again ({@link Follow}).
+ */
+export class Router {
+  readonly #deps: RouterDeps;
+  readonly #intake: Intake;
+  readonly #follows = new Map<CoValueId, Follow>();
+  /** Sprites that hold, or asked for, a replica of a value: `id -> Sprites` that are not its home. */
+  readonly #interested = new Map<CoValueId, Set<GroupId>>();
+  /** What the client has of the ids that it asked for and nobody has created yet. */
+  readonly #unknown = new Map<CoValueId, KnownState>();
+  readonly #reconciles = new Reconciles();
+  /** Follows whose home is only guessed: the Sprite that sent content of a value this isolate had not met. */
+  readonly #guessed = new Set<CoValueId>();
+
+  constructor(deps: RouterDeps) {
+    this.#deps = deps;
+    this.#intake = new Intake({
+      directory: deps.directory,
+      policy: deps.policy,
+      pause: deps.pause,
+      deliver: (message, home) => (home ? this.#toHome(message, home) : this.#homeless(message)),
+      refuse: (message, error) => deps.toClient(errorMessage(error, message.id)),
+      resend: (id) => this.#askForAll(id),
+    });
+  }
+
+  /** The number of CoValues that this session follows. */
+  get followed(): number {
+    return this.#follows.size;
+  }
+
+  /**
+   * A frame of the client. A message that cannot be read is answered with an error and the others go on.
+   * @throws SpriteSyncError when the frame as a whole must end the socket.
+   */
+  clientFrame(data: unknown): void {
+    const values: ValueMessage[] = [];
+    for (const text of splitFrame(data)) {
+      try {
+        const message = parseMessage(text);
+        if (message.action === "reconcile") void this.#reconcile(message);
+        else if (message.action !== "reconcile-ack" && message.action !== "control") values.push(message);
+      } catch (error) {
+        this.#deps.toClient(errorMessage(toSpriteSyncError(error, "bad-message")));
+      }
+    }
+    this.#intake.accept(values);
+  }
+
+  /** A message of a Sprite, on the upstream of `from`. */
+  spriteMessage(from: GroupId, message: Message): void {
+    switch (message.action) {
+      case "load":
+        this.#spriteWants(from, message.id);
+        this.#deps.toClient(message.text);
+        return;
+      case "content":
+        this.#spriteSends(from, message);
+        return;
+      case "known":
+        this.#spriteKnows(from, message);
+        return;
+      case "reconcile-ack":
+        this.#reconciles.acknowledged(message.batch, from);
+        this.#finishReconciles();
+        return;
+      default:
+        this.#deps.toClient(message.text);
+    }
+  }
+
+  /** An upstream has opened: what must be sent on it before anything that waits. */
+  *attached(home: GroupId): Generator<string> {
+    for (const follow of this.#follows.values()) {
+      if (follow.home === home && follow.replay) yield follow.attach();
+    }
+    yield* this.#reconciles.unacknowledged(home);
+  }
+
+  /** An upstream is gone, with everything that was on its way. */
+  lost(home: GroupId): void {
+    for (const follow of this.#follows.values()) if (follow.home === home) follow.upstreamLost();
+    this.#reconciles.lost(home);
+    for (const [id, sprites] of this.#interested) {
+      sprites.delete(home);
+      if (sprites.size === 0) this.#interested.delete(id);
+    }
+  }
+
+  /** Whether something of this home is still owed in either direction, so that it has to be attached again now. */
+  owes(home: GroupId): boolean {
+    for (const follow of this.#follows.values()) if (follow.home === home && !follow.settled) return true;
+    return this.#reconciles.waitsFor(home);
+  }
+
+  /** Whether the client follows anything of this home. */
+  follows(home: GroupId): boolean {
+    for (const follow of this.#follows.values()) if (follow.home === home) return true;
+    return false;
+  }
+
+  /** An id that the client asked for has been created by somebody: deliver it after all (design §3.6). */
+  placed(id: CoValueId, home: GroupId): void {
+    this.#deps.directory.remember(id, home);
+    const state = this.#unknown.get(id);
+    if (!state || this.#follows.has(id)) return;
+    const text = knownStateMessage("load", id, state);
+    this.#toHome({ action: "load", id, state, text }, home);
+  }
+
+  #toHome(message: ValueMessage, home: GroupId): void {
+    this.#unknown.delete(message.id);
+    switch (message.action) {
+      case "load":
+        this.#clientLoads(message, home);
+        return;
+      case "content":
+        this.#clientSends(message, home);
+        return;
+      case "known":
+        this.#clientKnows(message, home);
+        return;
+      case "done":
+        if (this.#deps.upstream(home).open) this.#send(home, message.text);
+    }
+  }
+
+  #clientLoads(message: LoadMessage, home: GroupId): void {
+    this.#follow(message.id, home).clientLoads(message);
+    const hasSome = message.state.header || Object.keys(message.state.sessions).length > 0;
+    // Only a client that has something can be ahead of the home: then the home is made to say what it has.
+    this.#send(home, hasSome ? withReattach(message.text) : message.text);
+  }
+
+  #clientSends(message: ContentMessage, home: GroupId): void {
+    const follow = this.#follow(message.id, home);
+    const others = this.#interested.get(message.id);
+    // A Sprite asked the client for a value that its home has already: the home need not hear (or wake for) it again.
+    if (!others || message.header === undefined || !follow.covers(message)) {
+      follow.clientSends(message, !this.#deps.upstream(home).open);
+      this.#send(home, message.text);
+    }
+    this.#toInterested(message, home);
+  }
+
+  #clientKnows(message: KnownMessage, home: GroupId): void {
+    if (!message.state.header) {
+      this.#reconciles.uploaded(message.id);
+      this.#finishReconciles();
+    }
+    const follow = this.#follows.get(message.id);
+    if (follow) {
+      follow.clientKnows(message);
+      // An acknowledgement wakes nobody: a Sprite that attaches later learns the same from the replayed load.
+      if (this.#deps.upstream(home).open || message.isCorrection) this.#send(home, message.text);
+    }
+    this.#toInterested(message, home);
+  }
+
+  #toInterested(message: ValueMessage, home: GroupId): void {
+    for (const sprite of this.#interested.get(message.id) ?? []) {
+      if (sprite !== home && this.#deps.upstream(sprite).open) this.#send(sprite, message.text);
+    }
+  }
+
+  /** A message about an id that has no home, and that does not give it one. */
+  #homeless(message: ValueMessage): void {
+    if (message.action === "load") {
+      if (this.#unknown.size < LIMITS.wantedPerSession) this.#unknown.set(message.id, message.state);
+      this.#deps.toClient(knownStateMessage("known", message.id, emptyKnownState()));
+      // A client that has the value will upload it now; only one that lacks it waits for somebody else to.
+      if (!message.state.header && this.#unknown.has(message.id)) this.#deps.want(message.id);
+    } else if (message.action === "content") this.#askForAll(message.id);
+    else if (message.action === "known") {
+      // A Sprite may have asked for a dependency that was never uploaded: it hears what the client has.
+      this.#toInterested(message, message.id as GroupId);
+      this.#reconciles.uploaded(message.id);
+      this.#finishReconciles();
+    }
+  }
+
+  #askForAll(id: CoValueId): void {
+    this.#deps.toClient(knownStateMessage("known", id, emptyKnownState(), { isCorrection: true }));
+  }
+
+  #spriteWants(from: GroupId, id: CoValueId): void {
+    if (this.#homeOf(id) === from) return;
+    const sprites = this.#interested.get(id);
+    if (sprites) sprites.add(from);
+    else this.#interested.set(id, new Set([from]));
+  }
+
+  #spriteSends(from: GroupId, message: ContentMessage): void {
+    const { id } = message;
+    const home = this.#homeOf(id);
+    if (!home) void this.#guessHome(id, from);
+    if (!home || home === from) this.#follow(id, from).homeSends(message);
+    else {
+      this.#spriteWants(from, id);
+      this.#follows.get(id)?.replicaSends(message);
+    }
+    this.#deps.toClient(message.text);
+  }
+
+  /** A dependency that a Sprite sent along most often shares its home. Until the directory has said so it is a guess. */
+  async #guessHome(id: CoValueId, from: GroupId): Promise<void> {
+    this.#guessed.add(id);
+    const { homes } = await this.#lookup([id]);
+    this.#guessed.delete(id);
+    if (homes.get(id) === from) return;
+    this.#follows.delete(id);
+    this.#spriteWants(from, id);
+  }
+
+  #spriteKnows(from: GroupId, message: KnownMessage): void {
+    const home = this.#homeOf(message.id);
+    if (message.isCorrection) {
+      if (home !== from) this.#spriteWants(from, message.id);
+      this.#deps.toClient(message.text);
+    } else if (home === from && !this.#guessed.has(message.id)) {
+      const missing = this.#follows.get(message.id)?.homeKnows(message) ?? false;
+      const correction = () => knownStateMessage("known", message.id, message.state, { isCorrection: true });
+      this.#deps.toClient(missing ? correction() : message.text);
+      if (message.state.header) this.#reconciles.uploaded(message.id);
+      this.#finishReconciles();
+    }
+  }
+
+  async #reconcile(message: ReconcileMessage): Promise<void> {
+    const { batch, values } = message;
+    const found = await this.#lookup(values.map(([id]) => id));
+    if (found.unreachable.size > 0) return;
+    const parts = new Map<GroupId, (readonly [CoValueId, string])[]>();
+    const uploads = new Set<CoValueId>();
+    for (const value of values) {
+      const home = found.homes.get(value[0]);
+      if (!home) uploads.add(value[0]);
+      else parts.set(home, [...(parts.get(home) ?? []), value]);
+    }
+    this.#reconciles.begin(batch, parts, uploads);
+    for (const id of uploads) this.#deps.toClient(knownStateMessage("load", id, emptyKnownState()));
+    for (const [home, part] of parts) {
+      this.#send(home, parts.size === 1 && uploads.size === 0 ? message.text : reconcileMessage(batch, part));
+    }
+    this.#finishReconciles();
+  }
+
+  /** Asks until every shard has answered, or the session has ended: then something stays unreachable. */
+  async #lookup(ids: readonly CoValueId[]): Promise<Resolution> {
+    let found = await this.#deps.directory.lookup(ids);
+    for (let attempt = 1; found.unreachable.size > 0; attempt++) {
+      try {
+        await this.#deps.pause(attempt);
+      } catch {
+        return found;
+      }
+      found = await this.#deps.directory.lookup(ids);
+    }
+    return found;
+  }
+
+  #finishReconciles(): void {
+    for (const batch of this.#reconciles.takeCompleted()) {
+      this.#deps.toClient(JSON.stringify({ action: "reconcile-ack", id: batch }));
+    }
+  }
+
+  #send(home: GroupId, message: string): void {
+    if (this.#deps.upstream(home).send(message)) return;
+    for (const follow of this.#follows.values()) if (follow.home === home) follow.upstreamLost();
+  }
+
+  #homeOf(id: CoValueId): GroupId | undefined {
+    return this.#follows.get(id)?.home ?? this.#deps.directory.cached(id);
+  }
+
+  #follow(id: CoValueId, home: GroupId): Follow {
+    let follow = this.#follows.get(id);
+    if (!follow) {
+      follow = new Follow(id, home);
+      this.#follows.set(id, follow);
+    }
+    return follow;
+  }
+}
+
+/** A load with the member that makes a Sprite answer with a `known` first; the rest of the text stays as it is. */
+function withReattach(text: string): string {
+  const end = text.lastIndexOf("}");
+  if (end < 0) throw new SpriteSyncError("bad-message", "a load does not end with a brace");
+  return `${text.slice(0, end)},"reattach":true}`;
+}
