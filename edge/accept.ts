@@ -1,5 +1,5 @@
 import type { CoValueId } from "../shared/ids.ts";
-import type { EdgeConfig } from "./config.ts";
+import { type EdgeConfig, logOptions } from "./config.ts";
 import { closeQuietly, dialSprite } from "./dial.ts";
 import { Directory } from "./directory.ts";
 import type { Env } from "./env.ts";
@@ -28,7 +28,7 @@ export function acceptSession(request: Request, env: Env, config: EdgeConfig, ho
 
 function sessionDeps(socket: WebSocket, request: Request, env: Env, config: EdgeConfig): SessionDeps {
   const id = crypto.randomUUID();
-  const log = workersLog(config.LOG_LEVEL);
+  const log = workersLog(logOptions(config));
   const upgrade = { headers: { Upgrade: "websocket" } };
   const coordinator = (of: string) => env.COORDINATOR.get(env.COORDINATOR.idFromName(of));
   const shard = (name: string) => env.DIRECTORY.get(env.DIRECTORY.idFromName(name));

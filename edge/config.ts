@@ -3,6 +3,7 @@ import { SpriteSyncError } from "../shared/errors.ts";
 import { LIMITS } from "../shared/limits.ts";
 import { parsePassKeys } from "../shared/pass.ts";
 import { PLACEMENT_POLICIES } from "../shared/placement.ts";
+import type { LogOptions } from "./log.ts";
 
 const url = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/+$/, ""));
 const list = z.string().transform((text) => text.split(/[\s,]+/).filter(Boolean));
@@ -35,7 +36,13 @@ const schema = z.object({
   /** The address under which Sprites reach this edge, `wss://…/sync`, to follow parent groups in other homes. */
   SYNC_URL: z.url({ protocol: /^wss?$/ }),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  LOG_FORMAT: z.enum(["object", "json"]).default("object"),
 });
+
+/** How the configuration wants things logged, for `workersLog`. */
+export function logOptions(config: EdgeConfig): LogOptions {
+  return { least: config.LOG_LEVEL, format: config.LOG_FORMAT };
+}
 
 export type EdgeConfig = Readonly<z.infer<typeof schema>>;
 

@@ -2,7 +2,9 @@ import { DurableObject } from "cloudflare:workers";
 import { toSpriteSyncError } from "../shared/errors.ts";
 import { asHome, type GroupId, parseCoValueId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
+import type { Log } from "../shared/log.ts";
 import { type AwakePeriods, beginsWatching, NEVER_AWAKE, wakeBegan, wasMet } from "./awake-periods.ts";
+import { logOptions, parseConfig } from "./config.ts";
 import type { Env } from "./env.ts";
 import type { SpriteAddress } from "./fleet/fleet.ts";
 import { fleetOf } from "./fleet-of.ts";
@@ -44,7 +46,6 @@ interface Trouble {
 export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
   #flight: Promise<Reply<SpritePlace>> | undefined;
   #trouble: Trouble | undefined;
-  readonly #log = workersLog();
 
   async locate(home: string, fresh: boolean): Promise<Reply<SpritePlace>> {
     if (this.#flight) return this.#flight;
@@ -94,7 +95,10 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
       // Asking again at once would not help, and one edge asks for everybody's groups (facts/fly-machines §1.10).
       const pause = error.retry ? (error.retryAfterMs ?? 0) : LIMITS.permanentTroubleMs;
       if (pause > 0) this.#trouble = { reply, until: Date.now() + pause };
-      this.#log.warn({ home, code: error.code, error: error.message }, "could not create or wake the Sprite");
+      this.#log().warn(
+        { home, code: error.code, error: error.message },
+        "could not create or wake the Sprite",
+      );
       return reply;
     }
   }
@@ -110,7 +114,7 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     const periods = sleeps ? wakeBegan(before) : { ...before, awake: true };
     await this.#save(home, { address, periods });
     if (sleeps) this.#tellWatchers();
-    this.#log.info({ home, sprite: record.name, region: record.region, woke: sleeps }, "Sprite located");
+    this.#log().info({ home, sprite: record.name, region: record.region, woke: sleeps }, "Sprite located");
     return { ...address, boot: periods.boot };
   }
 
@@ -128,8 +132,12 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     // The coordinator is the one writer of its key, which orders the writes; KV takes one a second (facts/cloudflare §3).
     const write = this.env.ADDRESSES.put(home, JSON.stringify({ ...address, boot: periods.boot }));
     this.ctx.waitUntil(
-      write.catch((error) => this.#log.warn({ home, error: String(error) }, "KV write failed")),
+      write.catch((error) => this.#log().warn({ home, error: String(error) }, "KV write failed")),
     );
+  }
+
+  #log(): Log {
+    return workersLog(logOptions(parseConfig(this.env)));
   }
 
   #tellWatchers(): void {

@@ -1,4 +1,4 @@
-import { parseConfig } from "./config.ts";
+import { logOptions, parseConfig } from "./config.ts";
 import type { Fleet } from "./fleet/fleet.ts";
 import { createMachinesFleet } from "./fleet/machines.ts";
 import { workersLog } from "./log.ts";
@@ -35,7 +35,7 @@ export function fleetOf(env: object): ConfiguredFleet {
       SYNC_URL: config.SYNC_URL,
     }),
     fetch: (url, init) => fetch(url, init),
-    log: workersLog(config.LOG_LEVEL),
+    log: workersLog(logOptions(config)),
   });
   const configured = { fleet, regions: config.SPRITE_REGIONS };
   fleets.set(env, configured);

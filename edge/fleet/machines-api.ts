@@ -158,7 +158,8 @@ export function createMachinesApi(deps: MachinesApiDeps): MachinesApi {
       await callOr404(request, z.unknown());
     },
     async waitMachine(machine, state) {
-      const query: Record<string, string> = { state, timeout: String(MACHINES_LIMITS.waitSliceSeconds) };
+      const seconds = MACHINES_LIMITS.waitSliceSeconds;
+      const query: Record<string, string> = { state, timeout: String(seconds) };
       // `stopped` is refused without the version, under its old name by some and its new name by others (§1.6).
       const version = machine.version ?? machine.instance_id;
       if (version && state !== "started") Object.assign(query, { version, instance_id: version });
@@ -167,7 +168,7 @@ export function createMachinesApi(deps: MachinesApiDeps): MachinesApi {
         method: "GET",
         path: `/machines/${machine.id}/wait`,
         query,
-        timeoutMs: MACHINES_LIMITS.waitSliceSeconds * 1000 + MACHINES_LIMITS.waitGraceMs,
+        timeoutMs: seconds * 1000 + MACHINES_LIMITS.waitGraceMs,
       };
       const reply = await send(request);
       if (reply.status === 408) return false;

@@ -139,7 +139,7 @@ async function deleteOurs(volume: string, attempt: Attempt, { api, log }: Ensure
     await api.deleteVolume(volume);
     attempt.ours.delete(volume);
   } catch (error) {
-    // Somebody mounted it, or the API is down: an empty volume costs cents and is listed by `orphans`.
+    // Somebody mounted it after all, or the API is down. An empty volume costs cents and harms nobody.
     log.warn(
       { sprite: attempt.sprite, volume, code: toSpriteSyncError(error, "transient").code },
       "volume kept",

@@ -7,8 +7,11 @@ export const MACHINES_LIMITS = {
   callMs: 10_000,
   /** A create call: placement may look for a host for seconds. Its outcome is looked up when it does not answer. */
   createMs: 30_000,
-  /** One `wait` call, whole seconds. The API allows 60; short slices notice a Machine that crashed while starting. */
-  waitSliceSeconds: 10,
+  /**
+   * One `wait` call, whole seconds; the API allows 60. Short slices notice soon that a Machine crashed while we waited for
+   * its start, or that somebody started it again right after the stop that we waited for.
+   */
+  waitSliceSeconds: 3,
   /** How much longer than the slice we listen, so that the API's own 408 comes first (facts/fly-machines §1.6). */
   waitGraceMs: 5_000,
   /** All of one `wake`; below `LIMITS.locateTimeoutMs` so that the caller gets our error and not its own timeout. */

@@ -1,0 +1,109 @@
+import type { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { Log, LogLevel, Miniflare, type WorkerOptions } from "miniflare";
+import { unstable_getMiniflareWorkerOptions as workerOptionsOf } from "wrangler";
+import { bundleEdge } from "./bundle-edge.ts";
+
+export interface EdgeHostOptions {
+  /** Port on 127.0.0.1. */
+  readonly port: number;
+  /** Directory of Durable Objects and KV; without it they are kept in memory. */
+  readonly persistDir?: string | undefined;
+  /** Overrides wrangler.toml's `[vars]`, and holds the secrets. */
+  readonly vars: Readonly<Record<string, string>>;
+  /** Directory of the built demo page; without it there is none. */
+  readonly demoDir?: string | undefined;
+  /** Told of each line that the Worker logs. */
+  readonly onLog: (line: string, isError: boolean) => void;
+  /** Edges on the one store of Durable Objects and KV, each in its own isolate; 1 is the default. */
+  readonly edges?: number;
+}
+
+export interface EdgeHost {
+  /** `ws://127.0.0.1:<port>/sync`. */
+  readonly syncUrl: string;
+  readonly pageUrl: string;
+  /** The sync address of the nth edge; they share everything but the isolate. */
+  syncUrlOf(edge: number): string;
+  close(): Promise<void>;
+}
+
+const CONFIG = fileURLToPath(new URL("../wrangler.toml", import.meta.url));
+
+/** Runs the real Worker in workerd, bound as wrangler.toml says. All that knows Miniflare's options is in this file. */
+export async function startEdgeHost(options: EdgeHostOptions): Promise<EdgeHost> {
+  const { workerOptions } = workerOptionsOf(CONFIG);
+  const first = edgeWorker("edge-0", workerOptions as WorkerOptions, await bundleEdge(), options);
+  const others = Array.from({ length: (options.edges ?? 1) - 1 }, (_, n) => twinOf(first, `edge-${n + 1}`));
+  const miniflare = new Miniflare({
+    host: "127.0.0.1",
+    port: options.port,
+    ...(options.persistDir && {
+      durableObjectsPersist: `${options.persistDir}/durable-objects`,
+      kvPersist: `${options.persistDir}/kv`,
+    }),
+    // Miniflare would fetch a sample of request.cf from the network.
+    cf: false,
+    log: new Log(LogLevel.WARN),
+    handleRuntimeStdio(stdout: Readable, stderr: Readable) {
+      for (const [stream, isError] of [
+        [stdout, false],
+        [stderr, true],
+      ] as const) {
+        let rest = "";
+        stream.setEncoding("utf8");
+        stream.on("data", (text: string) => {
+          const lines = (rest + text).split("\n");
+          rest = lines.pop() ?? "";
+          for (const line of lines) if (line.trim()) options.onLog(line, isError);
+        });
+      }
+    },
+    workers: [first, ...others],
+  });
+  const url = await miniflare.ready;
+  const direct = await Promise.all(others.map((worker) => miniflare.unsafeGetDirectURL(worker.name)));
+  const syncUrls = [url, ...direct].map(({ host }) => `ws://${host}/sync`);
+  return {
+    syncUrl: `ws://${url.host}/sync`,
+    pageUrl: `http://${url.host}/`,
+    syncUrlOf: (edge) => {
+      const syncUrl = syncUrls[edge];
+      if (!syncUrl) throw new RangeError(`there is no edge ${edge}`);
+      return syncUrl;
+    },
+    close: () => miniflare.dispose(),
+  };
+}
+
+type NamedWorker = WorkerOptions & { name: string };
+
+function edgeWorker(
+  name: string,
+  fromConfig: WorkerOptions,
+  script: string,
+  options: EdgeHostOptions,
+): NamedWorker {
+  const { assets, ...rest } = fromConfig as WorkerOptions & { assets?: { directory?: string } };
+  return {
+    ...rest,
+    name,
+    modules: [{ type: "ESModule", path: "worker.js", contents: script }],
+    bindings: { ...(rest as { bindings?: object }).bindings, ...options.vars },
+    ...(assets && options.demoDir && { assets: { ...assets, directory: options.demoDir } }),
+    // Miniflare keeps one store for all workers; ids of KV namespaces make them shared.
+    unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+  } as NamedWorker;
+}
+
+/** The same Worker in another isolate, whose Durable Objects are those of `first`. */
+function twinOf(first: NamedWorker, name: string): NamedWorker {
+  const objects =
+    (first as { durableObjects?: Record<string, string | { className: string }> }).durableObjects ?? {};
+  const shared = Object.entries(objects).map(([binding, object]) => {
+    const { className } = typeof object === "string" ? { className: object } : object;
+    return [binding, { className, scriptName: first.name, useSQLite: true }];
+  });
+  const { assets: _, ...rest } = first as NamedWorker & { assets?: unknown };
+  return { ...rest, name, durableObjects: Object.fromEntries(shared) } as NamedWorker;
+}

@@ -1,0 +1,144 @@
+import { execFileSync } from "node:child_process";
+import { mkdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { pino } from "pino";
+import pretty from "pino-pretty";
+import { buildDemo } from "../demo/build.ts";
+import { SpriteSyncError } from "../shared/errors.ts";
+import { LIMITS } from "../shared/limits.ts";
+import { PLACEMENT_POLICIES, type PlacementPolicy } from "../shared/placement.ts";
+import { homeOfSprite } from "../shared/sprite-name.ts";
+import { dockerRunner, type MachineChange } from "./fleet/index.ts";
+import { SPRITE_IMAGE, startStack } from "./stack.ts";
+
+const USAGE = `npm run dev -- [options]
+  --port N               port of the edge on 127.0.0.1; 0 takes a free one (default 8787)
+  --data DIR             where everything is kept; survives restarts (default .data/dev)
+  --sleep-after SECONDS  idle time after which a Sprite sleeps; 0: never (default ${LIMITS.sleepAfterSeconds})
+  --placement POLICY     ${PLACEMENT_POLICIES.join(" | ")} (default root)
+  --docker               run Sprites as containers of Dockerfile.sprite instead of processes
+  --verbose              log every request to the fleet and every line of the Sprites`;
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const log = pino(
+  { level: process.argv.includes("--verbose") ? "debug" : "info", base: null },
+  pretty({
+    colorize: process.stdout.isTTY === true,
+    translateTime: "HH:MM:ss.l",
+    ignore: "pid,hostname",
+    sync: true,
+  }),
+);
+
+try {
+  await run();
+} catch (error) {
+  const expected = error instanceof SpriteSyncError;
+  console.error(expected ? error.message : error);
+  process.exit(1);
+}
+
+async function run(): Promise<void> {
+  const options = readArguments();
+  if (!options) return;
+  const demoDir = `${root}dist/demo`;
+  await mkdir(options.dataDir, { recursive: true });
+  await buildDemo(demoDir);
+  if (options.docker) {
+    const build = ["build", "--file", "Dockerfile.sprite", "--tag", SPRITE_IMAGE, "."];
+    execFileSync("docker", build, { cwd: root, stdio: "inherit" });
+  }
+  const stack = await startStack({
+    ...options,
+    demoDir,
+    log,
+    logLevel: options.verbose ? "debug" : "info",
+    ...(options.docker && { runner: dockerRunner() }),
+    onMachine: (change) => log.info(describe(change)),
+    onSpriteLine: (sprite, line) => log.debug({ sprite }, line),
+    onEdgeLine: (line, isError) => logEdge(line, isError),
+  });
+  console.log(`ready ${stack.syncUrl}\npage  ${stack.pageUrl}`);
+
+  let closing = false;
+  const stop = async () => {
+    if (closing) process.exit(130);
+    closing = true;
+    log.info("stopping everything; Ctrl-C again to leave it behind");
+    await stack.close();
+    process.exit(0);
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+}
+
+function readArguments() {
+  const { values } = readOrExplain();
+  if (values.help) {
+    console.log(USAGE);
+    return undefined;
+  }
+  const placement = values.placement as PlacementPolicy;
+  if (!PLACEMENT_POLICIES.includes(placement))
+    throw badArgument("--placement", PLACEMENT_POLICIES.join(", "));
+  return {
+    port: wholeNumber("--port", values.port),
+    dataDir: values.data,
+    sleepAfter: wholeNumber("--sleep-after", values["sleep-after"]),
+    placement,
+    docker: values.docker,
+    verbose: values.verbose,
+  };
+}
+
+function readOrExplain() {
+  try {
+    return parseArgs({
+      options: {
+        port: { type: "string", default: "8787" },
+        data: { type: "string", default: `${root}.data/dev` },
+        "sleep-after": { type: "string", default: String(LIMITS.sleepAfterSeconds) },
+        placement: { type: "string", default: "root" },
+        docker: { type: "boolean", default: false },
+        verbose: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+  } catch (error) {
+    throw new SpriteSyncError(
+      "config-invalid",
+      `${error instanceof Error ? error.message : error}\n\n${USAGE}`,
+    );
+  }
+}
+
+function wholeNumber(option: string, text: string): number {
+  if (!/^\d{1,5}$/.test(text)) throw badArgument(option, "a whole number");
+  return Number(text);
+}
+
+function badArgument(option: string, expected: string): SpriteSyncError {
+  return new SpriteSyncError("config-invalid", `${option} takes ${expected}\n\n${USAGE}`);
+}
+
+function describe({ name, state, source, exit }: MachineChange): string {
+  const home = homeOfSprite(name) ?? name;
+  const how = exit?.signal ?? (exit?.code ? `exit code ${exit.code}` : undefined);
+  const words: Record<string, string> = {
+    created: "created",
+    started: "awake",
+    stopped: "asleep",
+    destroyed: "destroyed",
+  };
+  return `Sprite of ${home}: ${words[state] ?? state}${how ? ` (${how})` : ""}${source === "user" ? ", as asked" : ""}`;
+}
+
+function logEdge(line: string, isError: boolean): void {
+  try {
+    const { level, message, ...fields } = JSON.parse(line) as { level: "info"; message: string };
+    log[level](fields, `edge: ${message}`);
+  } catch {
+    log[isError ? "error" : "info"](`edge: ${line}`);
+  }
+}

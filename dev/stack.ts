@@ -1,0 +1,128 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Log } from "../shared/log.ts";
+import type { PlacementPolicy } from "../shared/placement.ts";
+import { type EdgeHost, startEdgeHost } from "./edge-host.ts";
+import { freePort } from "./fleet/free-port.ts";
+import {
+  type FleetHost,
+  type MachineChange,
+  processRunner,
+  type Runner,
+  startFleetHost,
+} from "./fleet/index.ts";
+import { keptSecret } from "./kept-secret.ts";
+
+export interface StackOptions {
+  /** Port of the edge; 0 takes a free one. */
+  readonly port?: number;
+  /** Where everything is kept. Without it: a new directory that `close` removes. */
+  readonly dataDir?: string | undefined;
+  /** Seconds without anything to do after which a Sprite sleeps; 0: never. */
+  readonly sleepAfter?: number;
+  readonly placement?: PlacementPolicy;
+  readonly durability?: "flush" | "fsync";
+  readonly demoDir?: string | undefined;
+  readonly edges?: number;
+  /** What runs Sprites; processes of this checkout unless given. */
+  readonly runner?: Runner;
+  readonly logLevel?: "debug" | "info" | "warn" | "error";
+  readonly log: Log;
+  readonly onMachine?: (change: MachineChange) => void;
+  readonly onSpriteLine?: (sprite: string, line: string) => void;
+  readonly onEdgeLine?: (line: string, isError: boolean) => void;
+}
+
+/** The whole product on one computer: the edge in workerd, the fleet host, and Sprites as processes. */
+export interface Stack extends Omit<EdgeHost, "close"> {
+  readonly fleet: FleetHost;
+  readonly dataDir: string;
+  readonly passKeys: string;
+  /** Stops workerd alone and starts it again on the same state and port. */
+  restartEdge(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The name under which Sprites' image is known here. Only the docker runner looks at it. */
+export const SPRITE_IMAGE = "sprite-sync:local";
+
+const SPRITE_MAIN = fileURLToPath(new URL("../sprite/main.ts", import.meta.url));
+
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const temporary = options.dataDir === undefined;
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "sprite-sync-")));
+  await mkdir(dataDir, { recursive: true });
+  // Sprites that an earlier stack left asleep verify passes with the key that they were given.
+  const passKeys = await keptSecret(join(dataDir, "pass-key"), () => randomBytes(32).toString("hex"));
+  const port = options.port || (await freePort());
+  const fleet = await startFleetHost({
+    dataDir: join(dataDir, "fleet"),
+    runner:
+      options.runner ??
+      processRunner(spriteCommand(options), (spec, line) => options.onSpriteLine?.(spec.name, line)),
+    appSecrets: { PASS_KEYS: passKeys },
+    log: options.log,
+    ...(options.onMachine && { onChange: options.onMachine }),
+  });
+  const startEdge = () =>
+    startEdgeHost({
+      port,
+      persistDir: join(dataDir, "edge"),
+      demoDir: options.demoDir,
+      edges: options.edges ?? 1,
+      vars: edgeVars(fleet, passKeys, port, options),
+      onLog: options.onEdgeLine ?? (() => undefined),
+    });
+  let edge = await startEdge();
+  return {
+    get syncUrl() {
+      return edge.syncUrl;
+    },
+    get pageUrl() {
+      return edge.pageUrl;
+    },
+    syncUrlOf: (n) => edge.syncUrlOf(n),
+    fleet,
+    dataDir,
+    passKeys,
+    async restartEdge() {
+      await edge.close();
+      edge = await startEdge();
+    },
+    async close() {
+      await edge.close();
+      await fleet.close();
+      if (temporary) await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+function spriteCommand({ logLevel = "info" }: StackOptions) {
+  return () => ({ file: process.execPath, args: [SPRITE_MAIN], env: { LOG_LEVEL: logLevel } });
+}
+
+function edgeVars(
+  fleet: FleetHost,
+  passKeys: string,
+  port: number,
+  options: StackOptions,
+): Record<string, string> {
+  return {
+    PASS_KEYS: passKeys,
+    PLACEMENT: options.placement ?? "root",
+    FLY_API_URL: fleet.apiUrl,
+    FLY_APP_URL: fleet.appUrl,
+    FLY_APP_NAME: fleet.appName,
+    FLY_API_TOKEN: fleet.token,
+    SPRITE_IMAGE,
+    SPRITE_REGIONS: "lcl",
+    SPRITE_SLEEP_AFTER: String(options.sleepAfter ?? 30),
+    SPRITE_DURABILITY: options.durability ?? "flush",
+    SYNC_URL: `ws://127.0.0.1:${port}/sync`,
+    LOG_LEVEL: options.logLevel ?? "info",
+    LOG_FORMAT: "json",
+  };
+}

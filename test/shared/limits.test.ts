@@ -1,0 +1,34 @@
+import { describe, expect, test } from "vitest";
+import { CLOSE, LIMITS } from "../../shared/limits.ts";
+
+describe("limits", () => {
+  test("pings come often enough, even if one is lost", () => {
+    expect(LIMITS.pingIntervalMs).toBeGreaterThanOrEqual(1_500);
+    expect(LIMITS.pingIntervalMs).toBeLessThanOrEqual(5_000);
+    expect(2 * LIMITS.pingIntervalMs).toBeLessThan(LIMITS.clientPingTimeoutMs);
+    expect(2 * LIMITS.pingIntervalMs).toBeLessThan(LIMITS.upstreamSilenceMs);
+  });
+
+  test("a Sprite is located and dialled before the client gives its load up", () => {
+    expect(LIMITS.locateTimeoutMs).toBeLessThan(LIMITS.clientLoadTimeoutMs);
+    expect(LIMITS.dialTimeoutMs + LIMITS.attachRetryMaxMs).toBeLessThan(LIMITS.clientLoadTimeoutMs);
+    expect(LIMITS.joinFlightMs).toBeLessThan(LIMITS.locateTimeoutMs);
+  });
+
+  test("a message fits into a frame, a frame under Cloudflare's 32 MiB, a queue holds more than one of them", () => {
+    expect(LIMITS.headerChars).toBeLessThan(LIMITS.messageChars);
+    expect(LIMITS.messageChars).toBeLessThan(LIMITS.frameChars);
+    expect(LIMITS.frameChars).toBeLessThan(32 * 1024 * 1024);
+  });
+
+  test("a pass outlives a dial and the clock's tolerance", () => {
+    expect(LIMITS.passTtlSeconds * 1000).toBeGreaterThan(
+      LIMITS.dialTimeoutMs + LIMITS.passClockToleranceSeconds * 1000,
+    );
+  });
+
+  test("private close codes are in the application's range", () => {
+    expect(CLOSE.asleep).toBeGreaterThanOrEqual(4000);
+    expect(CLOSE.asleep).toBeLessThan(5000);
+  });
+});

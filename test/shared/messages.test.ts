@@ -1,0 +1,186 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { SpriteSyncError } from "../../shared/errors.ts";
+import { splitFrame } from "../../shared/frames.ts";
+import { type Message, parseMessage, parseMessageSlowly } from "../../shared/messages.ts";
+import { contentOf, newNode } from "../support/real-values.ts";
+
+const ID = "co_zG5s72Q5GiScGCzWwhyWuH6JhjD";
+const CO_SESSION = "co_zQVMHLerq9tc7NcL31jQDRTsrWU_session_zLHntbjFbNiC";
+
+/** What a parser makes of a text: a message, or the code of its error. */
+function outcome(parse: (text: string) => Message, text: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof SpriteSyncError)) throw error;
+    return error.code;
+  }
+}
+
+const anyText = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.constantFrom('"', "\\", '\\"', "{}", "[", "]", "\u2028"),
+);
+const coSessionIds = fc.constantFrom(
+  CO_SESSION,
+  `${CO_SESSION}2`,
+  "sealer_z1/signer_z2_session_z3",
+  "__proto__",
+  "bad",
+);
+const counts = fc.oneof(fc.nat(1000), fc.constantFrom<unknown>(-1, 1.5, "1", null, 2 ** 60));
+const transactions = fc.oneof(
+  fc.record({
+    privacy: fc.constant("private"),
+    madeAt: fc.nat(),
+    keyUsed: anyText,
+    encryptedChanges: anyText,
+  }),
+  fc.record({ privacy: fc.constant("trusting"), madeAt: fc.nat(), changes: fc.json() }),
+  fc.jsonValue(),
+);
+const coSessionContents = fc.record(
+  {
+    after: counts,
+    newTransactions: fc.oneof(fc.array(transactions), fc.jsonValue()),
+    lastSignature: anyText,
+  },
+  { requiredKeys: [] },
+);
+const fields = fc.record(
+  {
+    action: fc.constantFrom("load", "known", "content", "done", "reconcile", "reconcile-ack", "other", 7),
+    type: anyText,
+    id: fc.constantFrom<unknown>(ID, "batch", "", 4, null),
+    header: fc.constantFrom<unknown>(
+      true,
+      false,
+      null,
+      "no",
+      { type: "comap", ruleset: { type: "group", initialAdmin: "x" }, meta: null, uniqueness: 'a"\\b' },
+      { type: "comap", ruleset: { type: "ownedByGroup", group: ID }, meta: { a: [1] } },
+      { type: "comap", ruleset: { type: "ownedByGroup", group: "nobody" } },
+    ),
+    sessions: fc.dictionary(coSessionIds, counts),
+    isCorrection: fc.boolean(),
+    new: fc.oneof(fc.dictionary(coSessionIds, coSessionContents), fc.jsonValue()),
+    values: fc.oneof(fc.array(fc.tuple(fc.constantFrom(ID, "x"), anyText)), fc.jsonValue()),
+    priority: fc.nat(7),
+    "a future field": fc.jsonValue(),
+  },
+  { requiredKeys: [] },
+);
+const texts = fc
+  .tuple(fc.oneof(fields, fc.jsonValue()), fc.constantFrom(undefined, 1, "\t", " \r "))
+  .map(([value, space]) => JSON.stringify(value, undefined, space));
+
+describe("the fast path of parseMessage", () => {
+  test("agrees with JSON.parse on every JSON text", () => {
+    const seen = new Set<string>();
+    fc.assert(
+      fc.property(texts, (text) => {
+        const slow = outcome(parseMessageSlowly, text);
+        expect(outcome(parseMessage, text)).toEqual(slow);
+        seen.add(typeof slow === "string" ? slow : (slow as Message).action);
+      }),
+      { numRuns: 5000 },
+    );
+    // The run was not vacuous.
+    for (const kind of [
+      "load",
+      "known",
+      "content",
+      "done",
+      "reconcile",
+      "reconcile-ack",
+      "control",
+      "bad-message",
+    ]) {
+      expect(seen).toContain(kind);
+    }
+  });
+
+  test("never accepts a damaged text as something else than JSON.parse would", () => {
+    const damaged = fc.tuple(texts, fc.nat(), fc.nat(3), anyText).map(([text, at, cut, insert]) => {
+      const from = at % (text.length + 1);
+      return text.slice(0, from) + insert + text.slice(from + cut);
+    });
+    fc.assert(
+      fc.property(damaged, (text) => {
+        const fast = outcome(parseMessage, text);
+        const slow = outcome(parseMessageSlowly, text);
+        // Damage inside a value that routing does not read is for the Sprite to find: it parses everything.
+        if (slow !== "bad-message" || typeof fast === "string") expect(fast).toEqual(slow);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  test("reads the last of two equal keys, as JSON.parse does", () => {
+    const text = `{"action":"done","id":"${ID}","action":"reconcile-ack","id":"b"}`;
+    expect(parseMessage(text)).toEqual({ action: "reconcile-ack", batch: "b", text });
+  });
+
+  test("leaves keys written with escapes to JSON.parse", () => {
+    const text = `{"\\u0061ction":"done","id":"${ID}"}`;
+    expect(parseMessage(text)).toEqual({ action: "done", id: ID, text });
+  });
+});
+
+describe("parseMessage", () => {
+  test("reads what real cojson nodes send", async () => {
+    const { node } = await newNode();
+    const group = node.createGroup();
+    const map = group.createMap({ title: 'with "quotes" and \\ slashes' });
+    map.set("more", "text");
+    const list = group.createList([1, 2, 3]);
+    for (const value of [group, map, list]) {
+      for (const text of contentOf(value)) {
+        const message = parseMessage(text);
+        expect(message).toEqual(parseMessageSlowly(text));
+        if (message.action !== "content") throw new Error("not content");
+        expect(message.id).toBe(value.id);
+        expect(message.reaches).toEqual(value.core.knownState().sessions);
+        expect(message.header).toEqual(value.core.verified?.header);
+      }
+    }
+  });
+
+  test.each([
+    ["a number", "42"],
+    ["null", "null"],
+    ["an array", "[]"],
+    ["nothing", ""],
+    ["broken JSON", "{"],
+    ["no action", "{}"],
+    ["an unknown action", '{"action":"drop","id":"x"}'],
+    ["a missing id", '{"action":"load","header":false,"sessions":{}}'],
+    ["an id of another kind", '{"action":"load","id":7,"header":false,"sessions":{}}'],
+    ["a header that is no boolean", `{"action":"load","id":"${ID}","header":1,"sessions":{}}`],
+    ["sessions in an array", `{"action":"known","id":"${ID}","header":true,"sessions":[]}`],
+    ["a negative count", `{"action":"known","id":"${ID}","header":true,"sessions":{"${CO_SESSION}":-1}}`],
+    ["content without new", `{"action":"content","id":"${ID}"}`],
+    ["text behind the message", `{"action":"done","id":"${ID}"} 7`],
+  ])("refuses %s with a reason", (_, text) => {
+    expect(() => parseMessage(text)).toThrow(SpriteSyncError);
+    expect(outcome(parseMessage, text)).toBe("bad-message");
+  });
+
+  test("does not quote what it refuses", () => {
+    expect(() => parseMessage(`{"action":"load","id":"secret-thing","header":false,"sessions":{}}`)).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining("secret-thing") }),
+    );
+  });
+});
+
+describe("splitFrame", () => {
+  test("finds the messages that cojson-transport-ws joins by line feeds", () => {
+    expect(splitFrame('{"a":"\\n"}\n{"b":1}')).toEqual(['{"a":"\\n"}', '{"b":1}']);
+  });
+
+  test("refuses binary frames and frames beyond Cloudflare's limit", () => {
+    expect(() => splitFrame(new ArrayBuffer(4))).toThrow(/binary/);
+    expect(() => splitFrame("x".repeat(32 * 1024 * 1024))).toThrow(/over/);
+  });
+});
