@@ -1,5 +1,6 @@
 import { parseHello } from "../shared/control.ts";
 import { type ErrorCode, SpriteSyncError } from "../shared/errors.ts";
+import { joinFrame } from "../shared/frames.ts";
 import type { GroupId } from "../shared/ids.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
 import { PASS_HEADER, type PassKeys, signPass } from "../shared/pass.ts";
@@ -84,7 +85,10 @@ function greeted(socket: WebSocket, home: GroupId, signal: AbortSignal): Promise
       return;
     }
     greeting = false;
-    const hello = parseHello(String(data));
+    // A Sprite may join its first messages into one frame.
+    const [first = "", ...rest] = String(data).split("\n");
+    if (rest.length > 0) early.push(joinFrame(rest));
+    const hello = parseHello(first);
     if (hello?.home === home) return resolve(opened(hello.boot));
     closeQuietly(socket, 1000, "not the Sprite that was dialled");
     reject(new SpriteSyncError("wrong-sprite", `what answered for ${home} is another Sprite, or none`));

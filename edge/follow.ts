@@ -28,6 +28,8 @@ export class Follow {
   evidence: KnownState | undefined;
   replay = false;
   repair = false;
+  /** The home has acknowledged `state`: it is on its disk. Content that the home passes on may still be on its way there. */
+  acked = false;
   /** Content of the client that waits in the upstream's queue: it reaches the home by itself, no repair is due for it. */
   queued: CoSessions | undefined;
 
@@ -44,6 +46,7 @@ export class Follow {
   clientLoads(message: LoadMessage): void {
     this.state = cloneKnownState(message.state);
     this.evidence = emptyKnownState();
+    this.acked = false;
     this.replay = false;
     this.repair = false;
   }
@@ -57,26 +60,28 @@ export class Follow {
   /** The client sent content. `waits`: its upstream is not open, so it went into the queue. */
   clientSends(message: ContentMessage, waits: boolean): void {
     this.evidence ??= cloneKnownState(this.state);
+    this.acked = false;
     mergeKnownState(this.state, { header: true, sessions: message.reaches });
     if (waits) this.queued = { ...this.queued, ...message.reaches };
   }
 
-  /** Whether the home is known to have all that this content brings. */
-  covers(message: ContentMessage): boolean {
-    const state = this.evidence ?? this.state;
-    return !isBehind(state, { header: true, sessions: message.reaches });
+  /** Whether the home has acknowledged all that this content brings. */
+  hasAcked(message: ContentMessage): boolean {
+    return this.acked && !isBehind(this.state, { header: true, sessions: message.reaches });
   }
 
   /** The home sent content: the client will have it, and the home evidently does. */
   homeSends(message: ContentMessage): void {
     const reached: KnownState = { header: true, sessions: message.reaches };
     mergeKnownState(this.state, reached);
+    this.acked = false;
     this.#learn(reached);
   }
 
   /** A Sprite that is not the home sent content: the client will have it; what the home has stays as unproven as it was. */
   replicaSends(message: ContentMessage): void {
     const before = this.evidence ?? cloneKnownState(this.state);
+    this.acked = false;
     mergeKnownState(this.state, { header: true, sessions: message.reaches });
     this.evidence = isBehind(before, this.state) ? before : undefined;
   }
@@ -92,6 +97,7 @@ export class Follow {
     if (first && this.queued) mergeKnownState(arriving, { header: true, sessions: this.queued });
     if (first) this.queued = undefined;
     this.#learn(message.state);
+    this.acked = this.settled && !isBehind(message.state, this.state);
     return first && isBehind(arriving, this.state);
   }
 

@@ -180,9 +180,11 @@ export class Router {
 
   #clientSends(message: ContentMessage, home: GroupId): void {
     const follow = this.#follow(message.id, home);
-    const others = this.#interested.get(message.id);
-    // A Sprite asked the client for a value that its home has already: the home need not hear (or wake for) it again.
-    if (!others || message.header === undefined || !follow.covers(message)) {
+    if (this.#interested.has(message.id) && follow.hasAcked(message)) {
+      // Some Sprite asked the client for a value that its home stored long ago: the home need not hear it, or wake for it,
+      // again. The client has to, because that Sprite's question made it forget what the home has.
+      this.#deps.toClient(knownStateMessage("known", message.id, follow.state));
+    } else {
       follow.clientSends(message, !this.#deps.upstream(home).open);
       this.#send(home, message.text);
     }
