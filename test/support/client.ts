@@ -16,9 +16,16 @@ export interface Client {
 }
 
 /** An unmodified cojson client in this process: a LocalNode with a new account, and cojson-transport-ws's reconnecting peer. */
-export async function startClient(syncUrl: string, { name = "tester" }: { name?: string } = {}): Promise<Client> {
+export async function startClient(
+  syncUrl: string,
+  { name = "tester" }: { name?: string } = {},
+): Promise<Client> {
   const crypto = await WasmCrypto.create();
-  const { node, accountID } = await LocalNode.withNewlyCreatedAccount({ creationProps: { name }, crypto, peers: [] });
+  const { node, accountID } = await LocalNode.withNewlyCreatedAccount({
+    creationProps: { name },
+    crypto,
+    peers: [],
+  });
   let closures = 0;
   let ended = false;
   const socket = class extends WebSocket {
