@@ -1,0 +1,134 @@
+/**
+ * An unmodified jazz-tools app in a process of its own; test/support/jazz-app.ts starts it and talks to it over IPC.
+ * What it exports is only for types: the process answers to every name in `operations`.
+ */
+
+import type { LocalNode, Peer } from "cojson";
+import { WasmCrypto } from "cojson/crypto/WasmCrypto";
+import { WebSocketPeerWithReconnection } from "cojson-transport-ws";
+import {
+  co,
+  createJazzContextForNewAccount,
+  Group,
+  MockSessionProvider,
+  setDefaultValidationMode,
+  z,
+} from "jazz-tools";
+
+setDefaultValidationMode("strict");
+
+const Note = co.map({ text: z.string() });
+const Task = co.map({ title: z.string(), note: Note, tags: co.list(z.string()) });
+const Project = co.map({ name: z.string(), tasks: co.list(Task) });
+const loadWhole = { resolve: { tasks: { $each: { note: true, tags: true } } } } as const;
+
+async function connect(syncUrl: string, name: string) {
+  const peers: Peer[] = [];
+  let node: LocalNode | undefined;
+  const connection = new WebSocketPeerWithReconnection({
+    peer: syncUrl,
+    reconnectionTimeout: 100,
+    addPeer: (peer) => (node ? node.syncManager.addPeer(peer) : peers.push(peer)),
+    removePeer: () => undefined,
+  });
+  connection.enable();
+  const context = await createJazzContextForNewAccount({
+    creationProps: { name },
+    peers,
+    crypto: await WasmCrypto.create(),
+    sessionProvider: new MockSessionProvider(),
+  });
+  node = context.account.$jazz.localNode;
+  return context.account;
+}
+
+type Account = Awaited<ReturnType<typeof connect>>;
+let account: Account | undefined;
+function me(): Account {
+  if (!account) throw new Error("open first");
+  return account;
+}
+
+interface LoadedTask {
+  readonly title: string;
+  readonly note: { readonly text: string; readonly $jazz: { set(key: "text", value: string): void } };
+  readonly tags: Iterable<string>;
+}
+
+/** What `co.loaded` would say; jazz-tools' types come out as `never` under exactOptionalPropertyTypes. */
+interface LoadedProject {
+  readonly name: string;
+  readonly tasks: readonly LoadedTask[] & {
+    readonly $jazz: { push(task: { title: string; note: { text: string }; tags: string[] }): void };
+  };
+}
+
+/** Loads anew each time: what was loaded before knows nothing of children that came later. */
+async function project(id: string): Promise<LoadedProject> {
+  const loaded = await Project.load(id, { ...loadWhole, loadAs: me() });
+  if (!loaded.$isLoaded) throw new Error(`the project did not load: ${loaded.$jazz.loadingState}`);
+  return loaded as unknown as LoadedProject;
+}
+
+const operations = {
+  async open(syncUrl: string, name: string) {
+    account = await connect(syncUrl, name);
+    return account.$jazz.id;
+  },
+  /** A project with two tasks, each with a nested map and list: what makes jazz-tools create many groups. */
+  async createProject(name: string) {
+    const owner = Group.create({ owner: me() });
+    owner.addMember("everyone", "writer");
+    const task = (title: string) => ({ title, note: { text: `${title} note` }, tags: ["new"] });
+    const created = Project.create({ name, tasks: [task("one"), task("two")] }, owner);
+    await me().$jazz.waitForAllCoValuesSync();
+    return { id: created.$jazz.id, owner: owner.$jazz.id };
+  },
+  async readProject(id: string) {
+    const { name, tasks } = await project(id);
+    return {
+      name,
+      tasks: tasks.map(({ title, note, tags }) => ({ title, note: note.text, tags: [...tags] })),
+    };
+  },
+  async addTask(id: string, title: string) {
+    (await project(id)).tasks.$jazz.push({ title, note: { text: "" }, tags: [] });
+    await me().$jazz.waitForAllCoValuesSync();
+  },
+  async editNote(id: string, index: number, text: string) {
+    (await project(id)).tasks[index]?.note.$jazz.set("text", text);
+    await me().$jazz.waitForAllCoValuesSync();
+  },
+  async profileName(accountId: string) {
+    const other = await co.account().load(accountId, { resolve: { profile: true }, loadAs: me() });
+    return other.$isLoaded ? other.profile.name : other.$jazz.loadingState;
+  },
+  /** A private project, and an invite as writer. */
+  async createInvite(name: string) {
+    const owner = Group.create({ owner: me() });
+    const created = Project.create({ name, tasks: [] }, owner);
+    await me().$jazz.waitForAllCoValuesSync();
+    return { id: created.$jazz.id, group: owner.$jazz.id, secret: owner.$jazz.createInvite("writer") };
+  },
+  async acceptInvite(group: string, secret: string) {
+    await me().acceptInvite(group, secret as never);
+    await me().$jazz.waitForAllCoValuesSync();
+  },
+} as const;
+
+export type Operations = typeof operations;
+
+process.on(
+  "message",
+  async ({ call, name, args }: { call: number; name: keyof Operations; args: never[] }) => {
+    try {
+      const operation = operations[name] as (...given: never[]) => Promise<unknown>;
+      process.send?.({ call, value: await operation(...args) });
+    } catch (error) {
+      process.send?.({
+        call,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+    }
+  },
+);

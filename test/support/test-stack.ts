@@ -1,0 +1,65 @@
+import { readdir } from "node:fs/promises";
+import { pino } from "pino";
+import { type Stack, type StackOptions, startStack } from "../../dev/stack.ts";
+import type { CoValueId, GroupId } from "../../shared/ids.ts";
+import { spriteNameOf } from "../../shared/sprite-name.ts";
+import { openStorage } from "../../sprite/storage/index.ts";
+import { until } from "./until.ts";
+
+export interface TestStack extends Stack {
+  /** What Sprites and the edge logged, to be shown when a test fails. */
+  readonly lines: string[];
+  machineOf(home: string): ReturnType<Stack["fleet"]["machines"]>[number];
+  /** Waits until the Sprite of `home` has no process. */
+  asleep(home: string): Promise<void>;
+  /** Waits until every Sprite has no process. */
+  allAsleep(): Promise<void>;
+}
+
+/** The whole product, with a temporary directory unless one is given. Verbose with TEST_LOG=1. */
+export async function startTestStack(options: Partial<StackOptions> = {}): Promise<TestStack> {
+  const lines: string[] = [];
+  const keep = (line: string) => {
+    lines.push(line);
+    if (process.env.TEST_LOG) console.log(line);
+  };
+  const stack = await startStack({
+    log: pino({ level: "silent" }),
+    sleepAfter: 0,
+    onMachine: ({ name, state, exit }) => keep(`machine ${name} ${state} ${JSON.stringify(exit ?? "")}`),
+    onSpriteLine: (sprite, line) => keep(`${sprite} ${line}`),
+    onEdgeLine: (line) => keep(`edge ${line}`),
+    ...options,
+  });
+  const machineOf = (home: string) => {
+    const name = spriteNameOf(home as GroupId);
+    const machine = stack.fleet.machines().find((candidate) => candidate.name === name);
+    if (!machine) throw new Error(`${home} has no Sprite`);
+    return machine;
+  };
+  return Object.assign(Object.create(stack) as Stack, {
+    lines,
+    machineOf,
+    asleep: async (home: string) =>
+      void (await until(() => machineOf(home).state === "stopped", {
+        what: `the Sprite of ${home} falling asleep`,
+      })),
+    allAsleep: async () =>
+      void (await until(() => stack.fleet.machines().every(({ state }) => state === "stopped"), {
+        what: "all Sprites falling asleep",
+      })),
+  });
+}
+
+/** The ids of the CoValues in the store of a Sprite that is not running. */
+export async function storedIds(volumeDir: string): Promise<CoValueId[]> {
+  if (!(await readdir(volumeDir)).includes("hypercore-storage")) return [];
+  const storage = await openStorage(`${volumeDir}/hypercore-storage`, { durability: "flush" });
+  try {
+    const { promise, resolve } = Promise.withResolvers<{ id: string }[]>();
+    storage.getCoValueIDs(100_000, 0, resolve);
+    return (await promise).map(({ id }) => id as CoValueId);
+  } finally {
+    await storage.close();
+  }
+}
