@@ -1,3 +1,5 @@
+import type { Pace } from "./pacer.ts";
+
 /**
  * Times of the Machines client, milliseconds unless the name says otherwise.
  * Together they stay below `LIMITS.locateTimeoutMs`, in which the coordinator must have its answer.
@@ -14,8 +16,10 @@ export const MACHINES_LIMITS = {
   waitSliceSeconds: 3,
   /** How much longer than the slice we listen, so that the API's own 408 comes first (facts/fly-machines §1.6). */
   waitGraceMs: 5_000,
-  /** All of one `wake`; below `LIMITS.locateTimeoutMs` so that the caller gets our error and not its own timeout. */
-  wakeMs: 50_000,
+  /** All of one `wake` but its last step; below `LIMITS.locateTimeoutMs` so that the caller gets our error, not its own. */
+  wakeMs: 45_000,
+  /** How long a call waits for its turn within Fly's rate limits before its caller is told to come back later. */
+  turnMs: 10_000,
   /** Pause before reading again a Machine whose state we cannot use; doubles up to `rereadMaxMs`. Get is limited to 5/s. */
   rereadMs: 250,
   rereadMaxMs: 2_000,
@@ -30,3 +34,12 @@ export const MACHINES_LIMITS = {
   /** Machines in one page of a list; the API allows 1,000. */
   listPage: 500,
 } as const;
+
+/**
+ * How fast we make calls of one operation on one Machine, or on the app. Fly allows 1 a second with a burst of 3, and 5 with
+ * a burst of 10 to show a Machine (facts/fly-machines §1.10). Our bursts are smaller: calls bunch up on their way, and what
+ * left us a second apart may arrive closer together.
+ */
+export function paceOf(operation: string): Pace {
+  return operation === "Machines_show" ? { perSecond: 5, burst: 8 } : { perSecond: 1, burst: 2 };
+}

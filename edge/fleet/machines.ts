@@ -2,16 +2,17 @@ import type { GroupId } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import { homeOfSprite, type SpriteName, spriteNameOf } from "../../shared/sprite-name.ts";
 import type { Fleet, SpriteRecord } from "./fleet.ts";
-import { createMachinesApi, type MachinesApi, type MachinesApiDeps } from "./machines-api.ts";
+import { createMachinesApi, type MachinesApi } from "./machines-api.ts";
 import type { MachineShape } from "./machines-config.ts";
 import { ensureMachine, findMachine } from "./machines-ensure.ts";
+import { createMachinesHttp, type MachinesHttpDeps } from "./machines-http.ts";
 import { MACHINES_LIMITS } from "./machines-limits.ts";
 import { spriteStateOf } from "./machines-states.ts";
 import { type FlyMachine, imageOf, mountedVolume } from "./machines-types.ts";
 import { volumesOf } from "./machines-volume.ts";
 import { wakeMachine } from "./machines-wake.ts";
 
-export interface MachinesFleetDeps extends MachinesApiDeps, MachineShape {
+export interface MachinesFleetDeps extends Omit<MachinesHttpDeps, "pause">, MachineShape {
   /** Origin of the app's proxy: `https://<app>.fly.dev`, or the local host's. */
   readonly appUrl: string;
   /** Regions that Sprites may live in, in order of preference; a spec's own come first. */
@@ -31,27 +32,19 @@ export const INSTANCE_HEADER = "fly-force-instance-id";
  * The Machine is found by its name, which is a function of the home; nothing has to be remembered.
  */
 export function createMachinesFleet(deps: MachinesFleetDeps): Fleet {
-  const api = createMachinesApi(deps);
   const pause = deps.pause ?? ((ms) => new Promise<void>((next) => setTimeout(next, ms)));
+  const api = createMachinesApi(createMachinesHttp({ ...deps, pause }));
   const appUrl = deps.appUrl.replace(/\/+$/, "");
-  const ensuring = new Map<GroupId, Promise<SpriteRecord>>();
 
   return {
     async find(home) {
       const machine = await findMachine(home, api);
       return machine && recordOf(machine, home);
     },
-    ensure(spec) {
-      // The API allows one create a second for the whole app, so callers share a flight. They can only because a fleet
-      // belongs to one Durable Object (or process): workerd lets no request await another one's promise.
-      const underway = ensuring.get(spec.home);
-      if (underway) return underway;
-      const flight = ensureMachine(spec, { ...deps, shape: deps, api, pause })
-        .then((machine) => recordOf(machine, spec.home))
-        .finally(() => ensuring.delete(spec.home));
-      ensuring.set(spec.home, flight);
-      return flight;
-    },
+    // No flight is shared here: workerd drops a promise when the Durable Object that began it is reset, and whoever else
+    // awaited it would wait for ever. One flight per home is the coordinator's promise, one Machine per home is ours.
+    ensure: async (spec) =>
+      recordOf(await ensureMachine(spec, { ...deps, shape: deps, api, pause }), spec.home),
     async wake(sprite) {
       const machine = await wakeMachine(sprite.id, { api, pause, now: () => Date.now() });
       return recordOf(machine, sprite.home);

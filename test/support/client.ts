@@ -6,6 +6,8 @@ import { WebSocket } from "ws";
 export interface Client {
   readonly node: LocalNode;
   readonly accountID: string;
+  /** Connects a client that was started offline. */
+  connect(): void;
   /** How often its socket was closed by the other side, or lost. */
   readonly closures: () => number;
   /** Loads a value, or throws. */
@@ -18,7 +20,7 @@ export interface Client {
 /** An unmodified cojson client in this process: a LocalNode with a new account, and cojson-transport-ws's reconnecting peer. */
 export async function startClient(
   syncUrl: string,
-  { name = "tester" }: { name?: string } = {},
+  { name = "tester", offline = false }: { name?: string; offline?: boolean } = {},
 ): Promise<Client> {
   const crypto = await WasmCrypto.create();
   const { node, accountID } = await LocalNode.withNewlyCreatedAccount({
@@ -41,10 +43,11 @@ export async function startClient(
     removePeer: () => undefined,
     WebSocketConstructor: socket as never,
   });
-  connection.enable();
+  if (!offline) connection.enable();
   return {
     node,
     accountID,
+    connect: connection.enable,
     closures: () => closures,
     async load<T extends RawCoValue>(id: string): Promise<T> {
       const value = await node.load(id as CoID<T>);

@@ -101,7 +101,7 @@ const operations = {
   },
   async profileName(accountId: string) {
     const other = await co.account().load(accountId, { resolve: { profile: true }, loadAs: me() });
-    return other.$isLoaded ? other.profile.name : other.$jazz.loadingState;
+    return other.$isLoaded ? (other.profile as { name: string }).name : other.$jazz.loadingState;
   },
   /** A private project, and an invite as writer. */
   async createInvite(name: string) {

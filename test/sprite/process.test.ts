@@ -1,0 +1,174 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import { until } from "../support/until.ts";
+import {
+  asGroupId,
+  connect,
+  listen,
+  loadFresh,
+  newAccount,
+  newGroup,
+  PASS_SECRET,
+  temporaryDirectory,
+} from "./support.ts";
+
+const MAIN = fileURLToPath(new URL("../../sprite/main.ts", import.meta.url));
+const SINGLE = fileURLToPath(new URL("../../sprite/single.ts", import.meta.url));
+
+interface Running {
+  readonly process: ChildProcess;
+  readonly lines: string[];
+  readonly exit: Promise<number | null>;
+}
+
+function run(file: string, args: string[], env: Record<string, string>): Running {
+  // Node of the tests, not the system's: the files are TypeScript.
+  const child = spawn(process.execPath, [file, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const lines: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on("line", (line) => lines.push(line));
+  }
+  return { process: child, lines, exit: once(child, "exit").then(([code]) => code as number | null) };
+}
+
+async function startProcess(home: string, data: string, env: Record<string, string> = {}) {
+  const running = run(MAIN, [], {
+    SPRITE_HOME: home,
+    PORT: "0",
+    SPRITE_DATA: data,
+    PASS_KEYS: PASS_SECRET,
+    SPRITE_SLEEP_AFTER: "0",
+    ...env,
+  });
+  const listening = await until(() => running.lines.find((line) => line.includes('"listening"')), {
+    what: "the process to listen",
+  });
+  const { port } = JSON.parse(listening) as { port: number };
+  return { ...running, url: `ws://127.0.0.1:${port}/sync`, home: asGroupId(home) };
+}
+
+function writer() {
+  const alice = newAccount();
+  const group = newGroup(alice);
+  group.addMember("everyone", "reader");
+  return { node: alice.core.node, group, map: group.createMap() };
+}
+
+test("After kill -9 at any moment, everything that was acknowledged is there", async () => {
+  const { node, group, map } = writer();
+  const data = temporaryDirectory();
+  let acknowledged = 0;
+  for (let round = 0; round < 4; round++) {
+    const sprite = await startProcess(group.id, data);
+    const { peerId } = await connect(node, sprite);
+    const coSession = node.currentSessionID;
+    const ackedCount = () => node.syncManager.peers[peerId]?.getKnownState(map.id)?.sessions[coSession] ?? 0;
+    const before = acknowledged;
+    for (let n = 0; n < 200; n++) map.set(`r${round}n${n}`, n, "trusting");
+    await until(
+      () => {
+        acknowledged = Math.max(acknowledged, ackedCount());
+        return acknowledged > before;
+      },
+      { what: "an acknowledgement" },
+    );
+    // In the middle of it: more writes are under way.
+    for (let n = 200; n < 400; n++) map.set(`r${round}n${n}`, n, "trusting");
+    acknowledged = Math.max(acknowledged, ackedCount());
+    sprite.process.kill("SIGKILL");
+    await sprite.exit;
+
+    const again = await startProcess(group.id, data);
+    const loaded = await loadFresh(again, map.id);
+    expect(loaded.core.knownState().sessions[coSession]).toBeGreaterThanOrEqual(acknowledged);
+    again.process.kill("SIGKILL");
+    await again.exit;
+  }
+});
+
+test("SIGTERM stops it in order: nothing that it received is lost, and it exits 0", async () => {
+  const { node, group, map } = writer();
+  const data = temporaryDirectory();
+  const sprite = await startProcess(group.id, data);
+  const { peerId } = await connect(node, sprite);
+  const edge = await listen(sprite);
+  for (let n = 0; n < 300; n++) map.set(`n${n}`, n, "trusting");
+  await node.syncManager.waitForSyncWithPeer(peerId, map.id, 10_000);
+  for (let n = 300; n < 310; n++) map.set(`n${n}`, n, "trusting");
+  sprite.process.kill("SIGTERM");
+  expect((await edge.closed)[0]).toBe(1012);
+  expect(await sprite.exit).toBe(0);
+
+  const again = await startProcess(group.id, data);
+  const loaded = await loadFresh(again, map.id);
+  expect(loaded.get("n299")).toBe(299);
+});
+
+test("Idle, it tells its sockets, exits 0 by itself, and starts again with all it had", async () => {
+  const { node, group, map } = writer();
+  const data = temporaryDirectory();
+  const sprite = await startProcess(group.id, data, { SPRITE_SLEEP_AFTER: "1" });
+  const { peerId } = await connect(node, sprite);
+  const edge = await listen(sprite);
+  map.set("colour", "blue", "trusting");
+  await node.syncManager.waitForSyncWithPeer(peerId, map.id, 5_000);
+  expect((await edge.closed)[0]).toBe(4900);
+  expect(await sprite.exit).toBe(0);
+
+  const again = await startProcess(group.id, data);
+  expect((await loadFresh(again, map.id)).get("colour")).toBe("blue");
+});
+
+test("A process that is not told what it needs says all of it and exits 1", async () => {
+  const running = run(MAIN, [], { SPRITE_HOME: "nobody", SPRITE_DURABILITY: "maybe" });
+  expect(await running.exit).toBe(1);
+  const said = running.lines.join("\n");
+  for (const name of ["SPRITE_HOME", "PASS_KEYS", "SPRITE_DURABILITY"]) expect(said).toContain(name);
+});
+
+test("Its log names the Sprite and holds neither content nor secrets", async () => {
+  const { node, group, map } = writer();
+  const sprite = await startProcess(group.id, temporaryDirectory(), { LOG_LEVEL: "trace" });
+  const { peerId } = await connect(node, sprite);
+  const edge = await listen(sprite);
+  map.set("colour", "a-very-private-value", "trusting");
+  await node.syncManager.waitForSyncWithPeer(peerId, map.id, 5_000);
+  edge.send({ action: "load", id: "a-very-private-value" });
+  await until(() => edge.of("error").length === 1);
+  sprite.process.kill("SIGTERM");
+  await sprite.exit;
+  const log = sprite.lines.join("\n");
+  expect(log).toContain("upstream opened");
+  expect(log).not.toContain("a-very-private-value");
+  expect(log).not.toContain(PASS_SECRET);
+});
+
+test("One process can hold all groups, for browsers that connect to it directly", async () => {
+  const data = temporaryDirectory();
+  const start = async () => {
+    const running = run(SINGLE, ["--port", "0", "--data", data], {});
+    const ready = await until(() => running.lines.find((line) => line.startsWith("ready ")), {
+      what: "ready",
+    });
+    return { ...running, url: ready.slice("ready ".length) };
+  };
+  const server = await start();
+  const one = writer();
+  const two = writer();
+  for (const { node, map } of [one, two]) {
+    const { peerId } = await connect(node, { url: server.url, home: asGroupId(one.group.id) });
+    map.set("colour", "blue", "trusting");
+    await node.syncManager.waitForSyncWithPeer(peerId, map.id, 5_000);
+  }
+  server.process.kill("SIGTERM");
+  expect(await server.exit).toBe(0);
+  const again = await start();
+  for (const { group, map } of [one, two]) {
+    const loaded = await loadFresh({ url: again.url, home: asGroupId(group.id) }, map.id);
+    expect(loaded.get("colour")).toBe("blue");
+  }
+});

@@ -1,0 +1,65 @@
+import { WebSocket } from "ws";
+import { until } from "./until.ts";
+
+export interface WireMessage {
+  readonly action?: string;
+  readonly type?: string;
+  readonly id?: string;
+  readonly code?: string;
+  readonly header?: unknown;
+  readonly sessions?: Record<string, number>;
+  readonly isCorrection?: boolean;
+  readonly time?: number;
+  readonly values?: unknown;
+}
+
+/** A bare socket that speaks, or violates, cojson's protocol by hand. */
+export interface Wire {
+  readonly received: WireMessage[];
+  readonly closed: () => number | undefined;
+  send(...messages: unknown[]): void;
+  sendRaw(data: string | Buffer): void;
+  /** The first message received so far, or from now on, that fits. */
+  next(fits: (message: WireMessage) => boolean, what: string): Promise<WireMessage>;
+  /** Resolves when a message sent now has been answered: everything sent before has been handled. */
+  drained(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function openWire(url: string, headers: Record<string, string> = {}): Promise<Wire> {
+  const socket = new WebSocket(url, { headers, perMessageDeflate: false });
+  const received: WireMessage[] = [];
+  let code: number | undefined;
+  socket.on("message", (data) => {
+    for (const line of String(data).split("\n")) received.push(JSON.parse(line) as WireMessage);
+  });
+  socket.on("close", (closeCode) => {
+    code = closeCode;
+  });
+  await new Promise<void>((resolve, reject) => {
+    socket.once("open", () => resolve());
+    socket.once("error", reject);
+    socket.once("unexpected-response", (_, response) => reject(new Error(`answered ${response.statusCode}`)));
+  });
+  socket.on("error", () => undefined);
+  const next: Wire["next"] = (fits, what) => until(() => received.find(fits), { what });
+  return {
+    received,
+    closed: () => code,
+    send: (...messages) => socket.send(messages.map((message) => JSON.stringify(message)).join("\n")),
+    sendRaw: (data) => socket.send(data),
+    next,
+    async drained() {
+      // The answer to an unknown action is an error, at once and in order.
+      const before = received.filter(({ type }) => type === "error").length;
+      socket.send('{"action":"are you done?"}');
+      await until(() => received.filter(({ type }) => type === "error").length > before, {
+        what: "an answer",
+      });
+    },
+    async close() {
+      socket.close();
+      await until(() => code !== undefined, { what: "the socket closing" });
+    },
+  };
+}
