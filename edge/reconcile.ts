@@ -17,9 +17,28 @@ interface Batch {
 export class Reconciles {
   readonly #batches = new Map<string, Batch>();
 
-  /** Takes a batch in. Call {@link takeCompleted} afterwards: an empty one is complete at once. */
-  begin(batch: string, parts: Map<GroupId, ReconcileMessage["values"]>, uploads: Set<CoValueId>): void {
+  /**
+   * Takes a batch in. Call {@link takeCompleted} afterwards: an empty one is complete at once.
+   * @returns what to send to each home, and the ids that the client has to upload because they have none.
+   */
+  begin(
+    { batch, values, text }: ReconcileMessage,
+    homes: ReadonlyMap<CoValueId, GroupId>,
+  ): { readonly toHomes: Map<GroupId, string>; readonly uploads: ReadonlySet<CoValueId> } {
+    const parts = new Map<GroupId, (readonly [CoValueId, string])[]>();
+    const uploads = new Set<CoValueId>();
+    for (const value of values) {
+      const home = homes.get(value[0]);
+      const part = home && parts.get(home);
+      if (part) part.push(value);
+      else if (home) parts.set(home, [value]);
+      else uploads.add(value[0]);
+    }
     this.#batches.set(batch, { parts, lost: new Set(), uploads });
+    const whole = parts.size === 1 && uploads.size === 0;
+    const toHomes = new Map<GroupId, string>();
+    for (const [home, part] of parts) toHomes.set(home, whole ? text : reconcileMessage(batch, part));
+    return { toHomes, uploads: new Set(uploads) };
   }
 
   /** A home acknowledged its part. */
@@ -65,6 +84,6 @@ export class Reconciles {
 }
 
 /** A part of a batch, under the batch's own id. */
-export function reconcileMessage(batch: string, values: ReconcileMessage["values"]): string {
+function reconcileMessage(batch: string, values: ReconcileMessage["values"]): string {
   return JSON.stringify({ action: "reconcile", id: batch, values });
 }

@@ -16,7 +16,7 @@ import type { PlacementPolicy } from "../shared/placement.ts";
 import type { Directory, Resolution } from "./directory.ts";
 import { Follow } from "./follow.ts";
 import { Intake, type ValueMessage } from "./intake.ts";
-import { Reconciles, reconcileMessage } from "./reconcile.ts";
+import { Reconciles } from "./reconcile.ts";
 
 /** The router's way to one Sprite. Opening, waking and closing are the upstream's own business. */
 export interface UpstreamPort {
@@ -275,21 +275,11 @@ export class Router {
   }
 
   async #reconcile(message: ReconcileMessage): Promise<void> {
-    const { batch, values } = message;
-    const found = await this.#lookup(values.map(([id]) => id));
-    if (found.unreachable.size > 0) return;
-    const parts = new Map<GroupId, (readonly [CoValueId, string])[]>();
-    const uploads = new Set<CoValueId>();
-    for (const value of values) {
-      const home = found.homes.get(value[0]);
-      if (!home) uploads.add(value[0]);
-      else parts.set(home, [...(parts.get(home) ?? []), value]);
-    }
-    this.#reconciles.begin(batch, parts, uploads);
+    const { homes, unreachable } = await this.#lookup(message.values.map(([id]) => id));
+    if (unreachable.size > 0) return;
+    const { toHomes, uploads } = this.#reconciles.begin(message, homes);
     for (const id of uploads) this.#deps.toClient(knownStateMessage("load", id, emptyKnownState()));
-    for (const [home, part] of parts) {
-      this.#send(home, parts.size === 1 && uploads.size === 0 ? message.text : reconcileMessage(batch, part));
-    }
+    for (const [home, text] of toHomes) this.#send(home, text);
     this.#finishReconciles();
   }
 

@@ -1,0 +1,118 @@
+import { LRUCache } from "lru-cache";
+import { Directory, type ShardApi } from "../../edge/directory.ts";
+import { Router } from "../../edge/router.ts";
+import { asHome, type CoValueId, type GroupId } from "../../shared/ids.ts";
+import { type Message, parseMessage } from "../../shared/messages.ts";
+import type { PlacementPolicy } from "../../shared/placement.ts";
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Shards in memory: what several routers share. `down` makes them fail; `calls` counts. */
+export class MemoryShards {
+  readonly homes = new Map<string, string>();
+  down = false;
+  calls = 0;
+
+  readonly shard = (): ShardApi => ({
+    lookup: async (ids) => {
+      this.#serve();
+      return Object.fromEntries(
+        ids.flatMap((id) => (this.homes.has(id) ? [[id, this.homes.get(id) ?? ""]] : [])),
+      );
+    },
+    register: async (entries) => {
+      this.#serve();
+      for (const [id, home] of Object.entries(entries)) if (!this.homes.has(id)) this.homes.set(id, home);
+      return Object.fromEntries(Object.keys(entries).map((id) => [id, this.homes.get(id) ?? ""]));
+    },
+  });
+
+  #serve(): void {
+    this.calls++;
+    if (this.down) throw new Error("the shard is down");
+  }
+}
+
+/** A router with a client and Sprites that only record. */
+export class RouterHarness {
+  readonly router: Router;
+  readonly toClient: Message[] = [];
+  readonly toSprites = new Map<GroupId, Message[]>();
+  readonly wanted: CoValueId[] = [];
+  /** Homes whose upstream is open. Others queue. */
+  readonly open = new Set<GroupId>();
+  /** Homes whose queue is full. */
+  readonly full = new Set<GroupId>();
+  #resume: (() => void)[] = [];
+
+  readonly shards: MemoryShards;
+
+  constructor(shards = new MemoryShards(), policy: PlacementPolicy = "root") {
+    this.shards = shards;
+    this.router = new Router({
+      directory: new Directory({ shard: shards.shard, log: silent, cache: new LRUCache({ max: 1000 }) }),
+      policy,
+      upstream: (home) => ({
+        open: this.open.has(home),
+        send: (text) => {
+          if (this.full.has(home)) return false;
+          this.sprite(home).push(parseMessage(text));
+          return true;
+        },
+        attach: () => undefined,
+      }),
+      toClient: (text) => this.toClient.push(parseMessage(text)),
+      want: (id) => this.wanted.push(id),
+      pause: () => new Promise((resolve) => this.#resume.push(() => resolve())),
+    });
+  }
+
+  sprite(home: string): Message[] {
+    const id = asHome(home as CoValueId);
+    const known = this.toSprites.get(id) ?? [];
+    this.toSprites.set(id, known);
+    return known;
+  }
+
+  /** A frame from the client, handled to the end. */
+  async client(...messages: (object | string)[]): Promise<void> {
+    this.router.clientFrame(messages.map(textOf).join("\n"));
+    await settled();
+  }
+
+  async fromSprite(home: string, message: object | string): Promise<void> {
+    this.router.spriteMessage(asHome(home as CoValueId), parseMessage(textOf(message)));
+    await settled();
+  }
+
+  /** The upstream of a home opens; returns what is sent on it first. */
+  attach(home: string): Message[] {
+    this.open.add(asHome(home as CoValueId));
+    return [...this.router.attached(asHome(home as CoValueId))].map((text) => parseMessage(text));
+  }
+
+  lose(home: string): void {
+    this.open.delete(asHome(home as CoValueId));
+    this.router.lost(asHome(home as CoValueId));
+  }
+
+  /** Ends all pauses: whoever waited tries again. */
+  async retry(): Promise<void> {
+    for (const resume of this.#resume.splice(0)) resume();
+    await settled();
+  }
+
+  take(): Message[] {
+    return this.toClient.splice(0);
+  }
+}
+
+function textOf(message: object | string): string {
+  return typeof message === "string" ? message : JSON.stringify(message);
+}
+
+/** Lets every promise that is ready run; nothing here waits for time. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 30; turn++) await Promise.resolve();
+  await new Promise((next) => setImmediate(next));
+}

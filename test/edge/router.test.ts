@@ -1,0 +1,415 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { contentOf, newNode } from "../support/real-values.ts";
+import { MemoryShards, RouterHarness } from "./router-harness.ts";
+
+const CO_SESSION = "co_zQVMHLerq9tc7NcL31jQDRTsrWU_session_zLHntbjFbNiC";
+
+async function values() {
+  const { node, accountID } = await newNode();
+  const [group, other] = [node.createGroup(), node.createGroup()];
+  const child = node.createGroup();
+  child.extend(group);
+  const first = (value: Parameters<typeof contentOf>[0]) => JSON.parse(contentOf(value)[0] ?? "");
+  const [map, childMap, otherMap] = [
+    group.createMap({ a: 1 }),
+    child.createMap({ b: 1 }),
+    other.createMap({ c: 1 }),
+  ];
+  return {
+    account: { id: accountID as string, content: first({ core: node.expectCoValueLoaded(accountID) }) },
+    group: { id: group.id as string, content: first(group) },
+    child: { id: child.id as string, content: first(child) },
+    other: { id: other.id as string, content: first(other) },
+    map: { id: map.id as string, content: first(map) },
+    childMap: { id: childMap.id as string, content: first(childMap) },
+    otherMap: { id: otherMap.id as string, content: first(otherMap) },
+  };
+}
+
+let v: Awaited<ReturnType<typeof values>>;
+beforeAll(async () => {
+  v = await values();
+});
+
+const load = (id: string, state = {}) => ({ action: "load", id, header: false, sessions: {}, ...state });
+const known = (id: string, state = {}) => ({ action: "known", id, header: true, sessions: {}, ...state });
+const more = (id: string, after: number, count = 1) => ({
+  action: "content",
+  id,
+  priority: 0,
+  new: {
+    [CO_SESSION]: {
+      after,
+      newTransactions: Array(count).fill({ privacy: "trusting", madeAt: 1, changes: "[]" }),
+      lastSignature: "signature_z1",
+    },
+  },
+});
+const reachOf = (content: { new: Record<string, { after: number; newTransactions: unknown[] }> }) =>
+  Object.fromEntries(
+    Object.entries(content.new).map(([key, { after, newTransactions }]) => [
+      key,
+      after + newTransactions.length,
+    ]),
+  );
+
+describe("placement of what a client writes first", () => {
+  test("a child group and its values live with the parent, whatever order they come in", async () => {
+    for (const order of [
+      [v.group, v.child, v.childMap],
+      [v.childMap, v.child, v.group],
+    ]) {
+      const harness = new RouterHarness();
+      await harness.client(...order.map(({ content }) => content));
+      expect(harness.sprite(v.group.id).map((message) => "id" in message && message.id)).toEqual(
+        expect.arrayContaining(order.map(({ id }) => id)),
+      );
+      expect(harness.toSprites.size).toBe(1);
+    }
+  });
+
+  test("a value that comes a frame before its group's answer waits for it", async () => {
+    const harness = new RouterHarness();
+    harness.router.clientFrame(JSON.stringify(v.group.content));
+    harness.router.clientFrame(JSON.stringify(v.child.content));
+    harness.router.clientFrame(JSON.stringify(v.childMap.content));
+    await harness.client();
+    expect([...harness.shards.homes.values()].every((home) => home === v.group.id)).toBe(true);
+  });
+
+  test("a value whose group was never seen places that group too, so that they stay together", async () => {
+    const harness = new RouterHarness();
+    await harness.client(v.map.content);
+    await harness.client(v.group.content);
+    expect(harness.shards.homes.get(v.group.id)).toBe(v.group.id);
+    expect(harness.sprite(v.group.id)).toHaveLength(2);
+  });
+
+  test("with policy group every group is its own home", async () => {
+    const harness = new RouterHarness(new MemoryShards(), "group");
+    await harness.client(v.group.content, v.child.content, v.childMap.content);
+    expect(harness.sprite(v.child.id)).toHaveLength(2);
+    expect(harness.sprite(v.group.id)).toHaveLength(1);
+  });
+
+  test("with policy account a group lives with its creator", async () => {
+    const harness = new RouterHarness(new MemoryShards(), "account");
+    await harness.client(v.group.content, v.map.content);
+    expect(harness.sprite(v.account.id)).toHaveLength(2);
+  });
+
+  test("the first writer wins, for every session", async () => {
+    const shards = new MemoryShards();
+    shards.homes.set(v.group.id, v.other.id);
+    const harness = new RouterHarness(shards);
+    await harness.client(v.group.content, v.map.content);
+    expect(harness.sprite(v.other.id)).toHaveLength(2);
+  });
+
+  test("a header that does not hash to its id reaches neither the directory nor a Sprite", async () => {
+    const harness = new RouterHarness();
+    await harness.client({ ...v.map.content, id: v.otherMap.id }, { ...v.group.content, id: v.other.id });
+    expect(harness.take().map((message) => JSON.parse(message.text).code)).toEqual([
+      "header-mismatch",
+      "header-mismatch",
+    ]);
+    expect(harness.shards.calls).toBe(0);
+    expect(harness.toSprites.size).toBe(0);
+  });
+
+  test("one call per shard and frame, and none for what this isolate has met", async () => {
+    const harness = new RouterHarness();
+    await harness.client(v.group.content);
+    const calls = harness.shards.calls;
+    for (let n = 0; n < 10; n++) await harness.client(more(v.group.id, n));
+    expect(harness.shards.calls).toBe(calls);
+  });
+});
+
+describe("ids that nobody has created", () => {
+  test("are answered at once, wake nothing, and are delivered when somebody creates them", async () => {
+    const harness = new RouterHarness();
+    await harness.client(load(v.map.id));
+    expect(harness.take()).toMatchObject([
+      { action: "known", id: v.map.id, state: { header: false, sessions: {} } },
+    ]);
+    expect(harness.toSprites.size).toBe(0);
+    expect(harness.wanted).toEqual([v.map.id]);
+    harness.router.placed(v.map.id as never, v.group.id as never);
+    expect(harness.sprite(v.group.id)).toMatchObject([
+      { action: "load", id: v.map.id, state: { header: false } },
+    ]);
+  });
+
+  test("are not waited for when the client has the value itself and will upload it", async () => {
+    const harness = new RouterHarness();
+    await harness.client(load(v.map.id, { header: true, sessions: { [CO_SESSION]: 1 } }));
+    expect(harness.wanted).toEqual([]);
+  });
+
+  test("make the edge ask for everything when content comes without a header", async () => {
+    const harness = new RouterHarness();
+    await harness.client(more(v.map.id, 3));
+    expect(harness.take()).toMatchObject([
+      { action: "known", isCorrection: true, state: { header: false, sessions: {} } },
+    ]);
+  });
+});
+
+describe("a directory that does not answer", () => {
+  test("delays its own ids, keeps their order, and invents no answer", async () => {
+    const harness = new RouterHarness();
+    await harness.client(v.group.content);
+    harness.shards.down = true;
+    await harness.client(load(v.map.id), v.map.content, more(v.group.id, 7));
+    expect(harness.take()).toEqual([]);
+    expect(harness.sprite(v.group.id)).toHaveLength(2);
+    harness.shards.down = false;
+    await harness.retry();
+    // By now the content is known to follow the load: both go to the home that it gives the value.
+    expect(harness.take()).toEqual([]);
+    expect(harness.sprite(v.group.id).map(({ action }) => action)).toEqual([
+      "content",
+      "content",
+      "load",
+      "content",
+    ]);
+  });
+});
+
+describe("dependencies between homes", () => {
+  async function twoHomes() {
+    const harness = new RouterHarness();
+    await harness.client(v.account.content, v.group.content);
+    for (const { id } of [v.account, v.group]) harness.open.add(id as never);
+    harness.sprite(v.account.id).length = 0;
+    harness.sprite(v.group.id).length = 0;
+    harness.take();
+    return harness;
+  }
+
+  test("what a Sprite asked a client for goes to it and to the value's home", async () => {
+    const harness = await twoHomes();
+    await harness.fromSprite(v.group.id, load(v.account.id));
+    expect(harness.take()).toMatchObject([{ action: "load", id: v.account.id }]);
+    await harness.client(v.account.content);
+    expect(harness.sprite(v.group.id)).toHaveLength(1);
+    expect(harness.sprite(v.account.id)).toHaveLength(1);
+    await harness.client(more(v.account.id, 9));
+    expect(harness.sprite(v.group.id)).toHaveLength(2);
+    expect(harness.sprite(v.account.id)).toHaveLength(2);
+  });
+
+  test("an acknowledgement of a replica never reaches the client, corrections and content do", async () => {
+    const harness = await twoHomes();
+    await harness.fromSprite(v.group.id, known(v.account.id));
+    expect(harness.take()).toEqual([]);
+    await harness.fromSprite(v.group.id, known(v.account.id, { isCorrection: true }));
+    await harness.fromSprite(v.group.id, v.account.content);
+    expect(harness.take()).toMatchObject([{ isCorrection: true }, { action: "content" }]);
+    await harness.fromSprite(v.account.id, known(v.account.id, { sessions: reachOf(v.account.content) }));
+    expect(harness.take()).toMatchObject([{ action: "known", id: v.account.id }]);
+  });
+
+  test("a home that has acknowledged a value is not woken because another Sprite asks for it", async () => {
+    const harness = await twoHomes();
+    await harness.fromSprite(v.account.id, known(v.account.id, { sessions: reachOf(v.account.content) }));
+    harness.take();
+    await harness.fromSprite(v.group.id, load(v.account.id));
+    await harness.client(v.account.content);
+    expect(harness.sprite(v.account.id)).toEqual([]);
+    expect(harness.sprite(v.group.id)).toHaveLength(1);
+    // The question made the client believe that the server has nothing: it must hear what its home has.
+    expect(harness.take()).toMatchObject([
+      { action: "load" },
+      { action: "known", isCorrection: false, state: { header: true, sessions: reachOf(v.account.content) } },
+    ]);
+  });
+
+  test("an unasked acknowledgement of the client wakes no home", async () => {
+    const harness = await twoHomes();
+    harness.lose(v.account.id);
+    await harness.fromSprite(v.group.id, v.account.content);
+    await harness.client(known(v.account.id));
+    expect(harness.sprite(v.account.id)).toEqual([]);
+    expect(harness.sprite(v.group.id)).toHaveLength(1);
+  });
+
+  test("a dependency that a Sprite sends along is followed at its home, even one this isolate had not met", async () => {
+    const shards = new MemoryShards();
+    for (const { id } of [v.group, v.map]) shards.homes.set(id, v.group.id);
+    shards.homes.set(v.account.id, v.account.id);
+    const harness = new RouterHarness(shards);
+    await harness.client(load(v.map.id));
+    harness.open.add(v.group.id as never);
+    await harness.fromSprite(v.group.id, v.account.content);
+    await harness.fromSprite(v.group.id, v.group.content);
+    await harness.fromSprite(v.group.id, v.map.content);
+    harness.lose(v.group.id);
+    const replayed = harness.attach(v.group.id).map((message) => "id" in message && message.id);
+    expect(replayed.toSorted()).toEqual([v.group.id, v.map.id].toSorted());
+  });
+});
+
+describe("an upstream that is lost", () => {
+  async function following() {
+    const harness = new RouterHarness();
+    await harness.client(v.group.content, v.map.content);
+    harness.attach(v.group.id);
+    for (const { id, content } of [v.group, v.map])
+      await harness.fromSprite(v.group.id, known(id, { sessions: reachOf(content) }));
+    harness.take();
+    harness.sprite(v.group.id).length = 0;
+    return harness;
+  }
+
+  test("owes nothing when all was acknowledged; attached again it replays what the client has", async () => {
+    const harness = await following();
+    expect(harness.router.owes(v.group.id as never)).toBe(false);
+    harness.lose(v.group.id);
+    const replayed = harness.attach(v.group.id);
+    expect(replayed).toMatchObject([
+      { action: "load", id: v.group.id, state: { header: true, sessions: reachOf(v.group.content) } },
+      { action: "load", id: v.map.id, state: { header: true, sessions: reachOf(v.map.content) } },
+    ]);
+    expect(replayed.every(({ text }) => JSON.parse(text).reattach === true)).toBe(true);
+    expect(harness.attach(v.group.id)).toEqual([]);
+  });
+
+  test("is owed content that was not acknowledged", async () => {
+    const harness = await following();
+    await harness.client(more(v.map.id, 0, 2));
+    expect(harness.router.owes(v.group.id as never)).toBe(true);
+    await harness.fromSprite(v.group.id, known(v.map.id, { sessions: reachOf(v.map.content) }));
+    expect(harness.router.owes(v.group.id as never)).toBe(true);
+    await harness.fromSprite(
+      v.group.id,
+      known(v.map.id, { sessions: { ...reachOf(v.map.content), [CO_SESSION]: 2 } }),
+    );
+    expect(harness.router.owes(v.group.id as never)).toBe(false);
+  });
+
+  test("whose Sprite comes back with less makes the client send what is missing, once", async () => {
+    const harness = await following();
+    harness.lose(v.group.id);
+    harness.attach(v.group.id);
+    await harness.fromSprite(v.group.id, known(v.map.id, { header: false }));
+    expect(harness.take()).toMatchObject([
+      { action: "known", id: v.map.id, isCorrection: true, state: { header: false } },
+    ]);
+    await harness.fromSprite(v.group.id, known(v.map.id, { header: false }));
+    expect(harness.take()).toMatchObject([{ action: "known", isCorrection: false }]);
+  });
+
+  test("asks for no repair of content that waits in its queue anyway", async () => {
+    const harness = await following();
+    harness.lose(v.group.id);
+    await harness.client(more(v.map.id, 0, 2));
+    harness.attach(v.group.id);
+    await harness.fromSprite(v.group.id, known(v.map.id, { sessions: reachOf(v.map.content) }));
+    expect(harness.take()).toMatchObject([{ action: "known", isCorrection: false }]);
+    expect(harness.router.owes(v.group.id as never)).toBe(true);
+  });
+
+  test("whose queue overflowed repairs every value of its home", async () => {
+    const harness = await following();
+    harness.lose(v.group.id);
+    harness.full.add(v.group.id as never);
+    await harness.client(more(v.map.id, 0, 2));
+    harness.full.clear();
+    harness.attach(v.group.id);
+    await harness.fromSprite(v.group.id, known(v.map.id, { sessions: reachOf(v.map.content) }));
+    expect(harness.take()).toMatchObject([{ action: "known", id: v.map.id, isCorrection: true }]);
+  });
+});
+
+describe("reconcile", () => {
+  const batch = (...ids: string[]) => ({
+    action: "reconcile",
+    id: "batch1",
+    values: ids.map((id) => [id, "hash"]),
+  });
+
+  async function placed() {
+    const harness = new RouterHarness();
+    await harness.client(v.group.content, v.other.content);
+    harness.open.add(v.group.id as never).add(v.other.id as never);
+    harness.take();
+    return harness;
+  }
+
+  test("is split by home and acknowledged once, when all homes have", async () => {
+    const harness = await placed();
+    await harness.client(batch(v.group.id, v.other.id));
+    for (const { id } of [v.group, v.other]) {
+      expect(harness.sprite(id).at(-1)).toMatchObject({
+        action: "reconcile",
+        batch: "batch1",
+        values: [[id, "hash"]],
+      });
+    }
+    const ack = { action: "reconcile-ack", id: "batch1" };
+    await harness.fromSprite(v.group.id, ack);
+    await harness.fromSprite(v.group.id, ack);
+    expect(harness.take()).toEqual([]);
+    await harness.fromSprite(v.other.id, ack);
+    expect(harness.take()).toMatchObject([{ action: "reconcile-ack", batch: "batch1" }]);
+  });
+
+  test("asks for ids without a home and waits until they are stored", async () => {
+    const harness = await placed();
+    await harness.client(batch(v.map.id));
+    expect(harness.take()).toMatchObject([
+      { action: "load", id: v.map.id, state: { header: false, sessions: {} } },
+    ]);
+    await harness.client(v.map.content);
+    expect(harness.take()).toEqual([]);
+    await harness.fromSprite(v.group.id, known(v.map.id, { sessions: reachOf(v.map.content) }));
+    expect(harness.take()).toMatchObject([{ action: "known" }, { action: "reconcile-ack", batch: "batch1" }]);
+  });
+
+  test("is complete when the client turns out not to have the value", async () => {
+    const harness = await placed();
+    await harness.client(batch(v.map.id));
+    harness.take();
+    await harness.client(known(v.map.id, { header: false }));
+    expect(harness.take()).toMatchObject([{ action: "reconcile-ack", batch: "batch1" }]);
+  });
+
+  test("is sent again to a home whose upstream was lost before it acknowledged", async () => {
+    const harness = await placed();
+    await harness.client(batch(v.group.id, v.other.id));
+    harness.lose(v.group.id);
+    expect(harness.router.owes(v.group.id as never)).toBe(true);
+    expect(harness.attach(v.group.id).at(-1)).toMatchObject({
+      action: "reconcile",
+      values: [[v.group.id, "hash"]],
+    });
+  });
+
+  test("of nothing is acknowledged at once", async () => {
+    const harness = await placed();
+    await harness.client(batch());
+    expect(harness.take()).toMatchObject([{ action: "reconcile-ack", batch: "batch1" }]);
+  });
+});
+
+describe("messages", () => {
+  test("travel on as they came, with members nobody knows and spaces", async () => {
+    const harness = new RouterHarness();
+    await harness.client(v.group.content);
+    const text = `{ "future": [1, {"x": "\\u0041"}], "action":"done",   "id":"${v.group.id}" }`;
+    harness.open.add(v.group.id as never);
+    await harness.client(text);
+    expect(harness.sprite(v.group.id).at(-1)?.text).toBe(text);
+  });
+
+  test("that cannot be read are answered one by one, and the others of the frame go on", async () => {
+    const harness = new RouterHarness();
+    await harness.client(v.group.content, "42", "[]", '{"action":"load"}', load(v.group.id));
+    expect(harness.take().map((message) => JSON.parse(message.text).code)).toEqual(
+      Array(3).fill("bad-message"),
+    );
+    expect(harness.sprite(v.group.id)).toHaveLength(2);
+  });
+});
