@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -41,6 +42,15 @@ describe("the local fleet host", { timeout: 30_000 }, () => {
       });
       expect(env).not.toHaveProperty("NOT_FOR_MACHINES");
     });
+  });
+
+  it("keeps Ctrl-C in its terminal from its Machines: it stops them itself, in order", async () => {
+    const { id } = await api.createMachine();
+    await state(id, "started");
+    const pid = machine(id)?.pid;
+    expect(execFileSync("ps", ["-o", "pgid=", "-p", String(pid)], { encoding: "utf8" }).trim()).toBe(
+      String(pid),
+    );
   });
 
   describe("a process that ends", () => {

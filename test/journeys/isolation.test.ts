@@ -30,8 +30,6 @@ describe("two groups on one socket", () => {
       [blue, red],
     ] as const) {
       const machine = stack.machineOf(mine.group.id);
-      stack.fleet.kill(machine.id, "SIGTERM");
-      await stack.asleep(mine.group.id);
       const ids = await storedIds(machine.volumeDir ?? "");
       expect(new Set(ids)).toEqual(new Set([mine.group.id, mine.map.id, client.accountID]));
       expect(ids).not.toContain(other.map.id);

@@ -128,10 +128,16 @@ export function newAccount(): RawAccount {
 export async function connect(
   node: LocalNode,
   sprite: Pick<TestSprite, "url" | "home">,
+  { persistent = false } = {},
 ): Promise<{ close(): void; peerId: string }> {
   const websocket = await dial(sprite);
   const peerId = `sprite-${Math.random()}`;
-  const peer = createWebSocketPeer({ id: peerId, websocket, role: "server", deletePeerStateOnClose: true });
+  const peer = createWebSocketPeer({
+    id: peerId,
+    websocket,
+    role: "server",
+    deletePeerStateOnClose: !persistent,
+  });
   node.syncManager.addPeer(peer);
   return { peerId, close: () => websocket.terminate() };
 }

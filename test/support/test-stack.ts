@@ -1,4 +1,6 @@
-import { readdir } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { pino } from "pino";
 import { type Stack, type StackOptions, startStack } from "../../dev/stack.ts";
 import type { CoValueId, GroupId } from "../../shared/ids.ts";
@@ -51,15 +53,18 @@ export async function startTestStack(options: Partial<StackOptions> = {}): Promi
   });
 }
 
-/** The ids of the CoValues in the store of a Sprite that is not running. */
+/** The ids of the CoValues in a Sprite's store, read from a copy: the Sprite may be running. */
 export async function storedIds(volumeDir: string): Promise<CoValueId[]> {
-  if (!(await readdir(volumeDir)).includes("hypercore-storage")) return [];
-  const storage = await openStorage(`${volumeDir}/hypercore-storage`, { durability: "flush" });
+  const copy = await mkdtemp(join(tmpdir(), "sprite-sync-copy-"));
   try {
+    await cp(join(volumeDir, "hypercore-storage"), copy, { recursive: true });
+    const storage = await openStorage(copy, { durability: "flush" });
     const { promise, resolve } = Promise.withResolvers<{ id: string }[]>();
     storage.getCoValueIDs(100_000, 0, resolve);
-    return (await promise).map(({ id }) => id as CoValueId);
-  } finally {
+    const ids = (await promise).map(({ id }) => id as CoValueId);
     await storage.close();
+    return ids;
+  } finally {
+    await rm(copy, { recursive: true, force: true });
   }
 }

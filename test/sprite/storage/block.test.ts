@@ -96,7 +96,7 @@ test("ciphertext takes a quarter less room than its text", () => {
     signature: "signature_z1" as CojsonInternalTypes.Signature,
   };
   const transactions = [
-    { privacy: "private", madeAt: 1, keyUsed: "key_z1", encryptedChanges } as Transaction,
+    { privacy: "private", madeAt: 1, keyUsed: "key_z1", encryptedChanges } as unknown as Transaction,
   ];
   const bytes = encodeBlock({
     id: "co_z1",

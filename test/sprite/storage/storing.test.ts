@@ -7,12 +7,11 @@ import {
   idOf,
   loadAll,
   loadKnownState,
-  newDirectory,
-  openForTest,
   storeDone,
   transactionOf,
   transactionsIn,
-} from "./support.ts";
+} from "./content.ts";
+import { newDirectory, openForTest } from "./open-for-test.ts";
 
 const id = idOf(1);
 

@@ -1,0 +1,167 @@
+import type { RawCoMap } from "cojson";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parsePassKeys, signPass } from "../../shared/pass.ts";
+import { type Client, startClient } from "../support/client.ts";
+import { contentOf, idOf, newNode } from "../support/real-values.ts";
+import { startTestStack, storedIds, type TestStack } from "../support/test-stack.ts";
+import { until } from "../support/until.ts";
+import { openWire, type Wire } from "../support/wire.ts";
+
+const FORGED_SIGNATURE = `signature_z${"2".repeat(87)}`;
+
+describe("somebody who means harm", () => {
+  let stack: TestStack;
+  let owner: Client;
+  let witness: Client;
+  let map: RawCoMap;
+  let group: ReturnType<Client["node"]["createGroup"]>;
+  let wire: Wire;
+
+  beforeAll(async () => {
+    stack = await startTestStack();
+    [owner, witness] = await Promise.all([startClient(stack.syncUrl), startClient(stack.syncUrl)]);
+    group = owner.node.createGroup();
+    group.addMember("everyone", "reader");
+    map = group.createMap({ n: 0 });
+    await owner.synced();
+    wire = await openWire(stack.syncUrl);
+  });
+  afterAll(async () => {
+    await wire?.close();
+    await Promise.all([owner?.close(), witness?.close()]);
+    await stack?.close();
+  });
+
+  /** The owner's next write is accepted, stored and served to somebody who has nothing yet. */
+  async function ownerIsWell() {
+    const n = Number(map.get("n")) + 1;
+    map.set("n", n);
+    await owner.synced();
+    const fresh = await startClient(stack.syncUrl);
+    expect((await fresh.load(map.id)).get("n")).toBe(n);
+    await fresh.close();
+  }
+
+  function forgedAppend(of: { core: Client["node"] extends never ? never : RawCoMap["core"]; id: string }) {
+    const [coSession, count] = Object.entries(of.core.knownState().sessions)[0] ?? ["", 0];
+    const changes = JSON.stringify([{ op: "set", key: "n", value: "forged" }]);
+    return {
+      action: "content",
+      id: of.id,
+      priority: 3,
+      new: {
+        [coSession]: {
+          after: count,
+          newTransactions: [{ privacy: "trusting", madeAt: Date.now(), changes }],
+          lastSignature: FORGED_SIGNATURE,
+        },
+      },
+    };
+  }
+
+  test("cannot block an author by a forged append to the author's log, of a value or of its group", async () => {
+    for (const value of [map, group]) {
+      wire.send({ action: "load", id: value.id, header: false, sessions: {} });
+      await wire.next(({ action, id }) => action === "content" && id === value.id, "the value");
+      wire.send(forgedAppend(value));
+      await wire.next(({ type, id }) => type === "error" && id === value.id, "the refusal of the forgery");
+      await ownerIsWell();
+    }
+    expect((await witness.load(map.id)).get("n")).not.toBe("forged");
+  });
+
+  test("cannot make a connection deaf by frames that are no messages", async () => {
+    for (const frame of [
+      "42",
+      "null",
+      '"text"',
+      "[]",
+      "{",
+      "",
+      "{}",
+      '{"action":"explode"}',
+      `{"action":"load","id":7}`,
+    ]) {
+      wire.sendRaw(frame);
+    }
+    await wire.drained();
+    expect(wire.received.filter(({ code }) => code === "bad-message").length).toBeGreaterThanOrEqual(9);
+    expect(wire.closed()).toBeUndefined();
+    wire.received.length = 0;
+    wire.send({ action: "load", id: map.id, header: false, sessions: {} });
+    await wire.next(({ id }) => id === map.id, "an answer on the same socket");
+    await ownerIsWell();
+  });
+
+  test("cannot take an id with a header that does not hash to it", async () => {
+    const { node } = await newNode();
+    const victim = JSON.parse(contentOf(node.createGroup())[0] ?? "");
+    const stranger = node.createGroup();
+    wire.send({ ...victim, id: stranger.id });
+    const refusal = await wire.next(({ code }) => code === "header-mismatch", "the refusal");
+    expect(refusal).toMatchObject({ type: "error", id: stranger.id });
+    wire.send({ action: "load", id: stranger.id, header: false, sessions: {} });
+    const answer = await wire.next(
+      ({ action, id }) => action === "known" && id === stranger.id,
+      "the answer",
+    );
+    expect(answer).toEqual({ action: "known", id: stranger.id, header: false, sessions: {} });
+  });
+
+  test("loses the socket for a binary or an oversized frame, and nobody else does", async () => {
+    for (const [frame, code] of [
+      [Buffer.from("binary"), 4400],
+      ["x".repeat(33 * 1024 * 1024), 1009],
+    ] as const) {
+      const attacker = await openWire(stack.syncUrl);
+      attacker.sendRaw(frame);
+      // Past 32 MiB workerd itself ends the socket, and the client may see no code at all.
+      await until(() => attacker.closed(), { what: "the attacker's socket closing" });
+      expect([code, 1006]).toContain(attacker.closed());
+    }
+    await ownerIsWell();
+    expect([owner.closures(), witness.closures(), wire.closed()]).toEqual([0, 0, undefined]);
+  });
+
+  test("cannot put a value of another group into a Sprite, even with the edge's own pass", async () => {
+    const { node, accountID } = await newNode();
+    const theirs = node.createGroup();
+    const foreign = theirs.createMap({ intruder: true });
+    const machine = stack.machineOf(group.id);
+    const pass = await signPass(
+      { home: idOf(group) as never, session: "attacker" },
+      parsePassKeys(stack.passKeys),
+    );
+    const direct = await openWire(`${stack.fleet.appUrl.replace("http", "ws")}/sync`, {
+      "fly-force-instance-id": machine.id,
+      "x-sprite-pass": pass,
+    });
+    const dependencies = [theirs, { core: node.expectCoValueLoaded(accountID) }];
+    for (const value of [foreign, ...dependencies]) for (const text of contentOf(value)) direct.sendRaw(text);
+    await direct.next(({ code, id }) => code === "foreign-covalue" && id === foreign.id, "the refusal");
+    await direct.close();
+    await ownerIsWell();
+    expect(await storedIds(machine.volumeDir ?? "")).not.toContain(foreign.id);
+  });
+
+  test("without a pass, or with one for another group, does not get into a Sprite", async () => {
+    await ownerIsWell();
+    const machine = stack.machineOf(group.id);
+    const address = `${stack.fleet.appUrl.replace("http", "ws")}/sync`;
+    const pinned = { "fly-force-instance-id": machine.id };
+    await expect(openWire(address, pinned)).rejects.toThrow("answered 401");
+    const { node } = await newNode();
+    const elsewhere = await signPass(
+      { home: node.createGroup().id as never, session: "x" },
+      parsePassKeys(stack.passKeys),
+    );
+    await expect(openWire(address, { ...pinned, "x-sprite-pass": elsewhere })).rejects.toThrow(
+      /answered 4(01|21)/,
+    );
+    const forged = await signPass(
+      { home: idOf(group) as never, session: "x" },
+      parsePassKeys("k".repeat(40)),
+    );
+    await expect(openWire(address, { ...pinned, "x-sprite-pass": forged })).rejects.toThrow("answered 401");
+  });
+});
