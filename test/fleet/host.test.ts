@@ -108,6 +108,8 @@ describe("the local fleet host", { timeout: 30_000 }, () => {
       expect(machine(id)?.state).toBe("suspended");
       await api.post(`/machines/${id}/stop`, { signal: "SIGTERM", timeout: "5s" });
       await state(id, "stopped");
+      // It ran again to end in order: nobody had to kill it.
+      expect(fly.changes.at(-1)).toMatchObject({ exit: { code: 0, signal: null } });
     });
 
     it("destroys a running Machine only by force, and its volume only afterwards", async () => {

@@ -323,7 +323,8 @@ describe("the Machines fleet survives", { timeout: 30_000 }, () => {
 
     it("no region has room: `capacity`, each region asked once, and nothing is left behind", async () => {
       const refusal = fly.host.faults.api("Volumes_create", full(400, { error: "no capacity" }));
-      await expect(fleet.ensure(spec())).rejects.toMatchObject({ code: "capacity" });
+      const message = expect.stringContaining("no capacity");
+      await expect(fleet.ensure(spec())).rejects.toMatchObject({ code: "capacity", message });
       expect(refusal.hits).toBe(3);
       expect([machines(), volumes()]).toEqual([[], []]);
     });
@@ -448,6 +449,25 @@ describe("the Machines fleet survives", { timeout: 30_000 }, () => {
       fly.host.faults.api("Machines_start", { kind: "answer", answer: { status: 409, body } }, { times: 1 });
       await expect(fleet.wake(sprite)).rejects.toMatchObject({ code: "capacity" });
       expect(pauses).toEqual([]);
+    });
+
+    it("every start is accepted and none has an effect: `transient` after three", async () => {
+      const sprite = await fleet.ensure(spec());
+      await stopped(sprite.id);
+      const accepted = {
+        kind: "answer",
+        answer: { status: 200, body: { previous_state: "stopped" } },
+      } as const;
+      const starts = fly.host.faults.api("Machines_start", accepted);
+      fly.host.faults.api("Machines_wait", {
+        kind: "answer",
+        answer: { status: 408, body: { error: "deadline_exceeded" } },
+      });
+      await expect(fleet.wake(sprite)).rejects.toMatchObject({
+        code: "transient",
+        message: expect.stringContaining("right after every start"),
+      });
+      expect(starts.hits).toBe(3);
     });
 
     it("it fails to start: one more try, then `transient`", async () => {

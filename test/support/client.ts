@@ -1,7 +1,7 @@
 import { type CoID, LocalNode, type RawCoMap, type RawCoValue } from "cojson";
-import { WasmCrypto } from "cojson/crypto/WasmCrypto";
 import { WebSocketPeerWithReconnection } from "cojson-transport-ws";
 import { WebSocket } from "ws";
+import { crypto } from "./crypto.ts";
 
 export interface Client {
   readonly node: LocalNode;
@@ -22,7 +22,6 @@ export async function startClient(
   syncUrl: string,
   { name = "tester", offline = false }: { name?: string; offline?: boolean } = {},
 ): Promise<Client> {
-  const crypto = await WasmCrypto.create();
   const { node, accountID } = await LocalNode.withNewlyCreatedAccount({
     creationProps: { name },
     crypto,

@@ -1,10 +1,9 @@
 import { type CoValueCore, LocalNode } from "cojson";
-import { WasmCrypto } from "cojson/crypto/WasmCrypto";
 import { type CoValueId, parseCoValueId } from "../../shared/ids.ts";
+import { crypto } from "./crypto.ts";
 
 /** A cojson node with a new account, connected to nothing. */
 export async function newNode(name = "tester") {
-  const crypto = await WasmCrypto.create();
   const { node, accountID } = await LocalNode.withNewlyCreatedAccount({ creationProps: { name }, crypto });
   return { node, accountID, crypto };
 }

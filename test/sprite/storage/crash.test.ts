@@ -10,7 +10,7 @@ import { randomOf } from "./random.ts";
 const child = fileURLToPath(new URL("./crash-child.ts", import.meta.url));
 
 /** `SPRITE_CRASH_ROUNDS=10000 SPRITE_CRASH_SEED=7 npx vitest run test/sprite/storage/crash.test.ts` for the long form. */
-const rounds = Number(process.env.SPRITE_CRASH_ROUNDS ?? 16);
+const rounds = Number(process.env.SPRITE_CRASH_ROUNDS ?? 12);
 const seed = Number(process.env.SPRITE_CRASH_SEED ?? Date.now() % 1_000_000);
 
 /** Milliseconds after its first acknowledgement in which a process is killed. */

@@ -1,0 +1,13 @@
+export type { ApiExchange } from "./api-server.ts";
+export { dockerRunner } from "./docker-runner.ts";
+export type { Answer, ApiCall, ApiFault, BootFault, FaultHandle, FaultOptions, Faults } from "./faults.ts";
+export {
+  type FleetHost,
+  type FleetHostOptions,
+  type MachineChange,
+  type MachineSnapshot,
+  startFleetHost,
+} from "./fleet-host.ts";
+export { freePort } from "./free-port.ts";
+export { type Command, processRunner } from "./process-runner.ts";
+export type { Exit, OnOutput, Run, Runner, RunSpec } from "./runner.ts";
