@@ -2,6 +2,7 @@ import { LRUCache } from "lru-cache";
 import { asHome, type CoValueId, type GroupId, idToHash, isCoValueId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
+import { ShardQueue } from "./shard-queue.ts";
 
 /** What asking the directory brought. Ids in neither part have no home. */
 export interface Resolution {
@@ -31,6 +32,11 @@ export function shardOf(id: CoValueId): string {
 /** Entries never change (design §3.4), so that all sessions of an isolate share them without a time limit. */
 const isolateCache = new LRUCache<CoValueId, GroupId>({ max: LIMITS.directoryCacheEntries });
 
+interface ShardQueues {
+  readonly lookups: ShardQueue<CoValueId, undefined>;
+  readonly registers: ShardQueue<CoValueId, GroupId>;
+}
+
 /**
  * CoValue id → home group. Its methods never throw: a shard that fails or is slow makes its own ids `unreachable`, and
  * no others.
@@ -39,6 +45,7 @@ export class Directory {
   readonly #shard: (name: string) => ShardApi;
   readonly #log: Log;
   readonly #cache: LRUCache<CoValueId, GroupId>;
+  readonly #queues = new Map<string, ShardQueues>();
 
   constructor(deps: { shard: (name: string) => ShardApi; log: Log; cache?: LRUCache<CoValueId, GroupId> }) {
     this.#shard = deps.shard;
@@ -58,54 +65,65 @@ export class Directory {
 
   /** Where ids live: from the cache, the rest with one call per shard. */
   lookup(ids: Iterable<CoValueId>): Promise<Resolution> {
-    return this.#ask(new Set(ids), (shard, part) => shard.lookup(part));
+    const entries = new Map([...ids].map((id) => [id, undefined]));
+    return this.#ask(entries, ({ lookups }, part) => lookups.ask(part));
   }
 
   /** Registers homes, one call per shard. The answer holds the homes that count: the first writer's (design §3.3). */
   register(entries: ReadonlyMap<CoValueId, GroupId>): Promise<Resolution> {
-    return this.#ask(entries.keys(), (shard, part) =>
-      shard.register(Object.fromEntries(part.map((id) => [id, entries.get(id) ?? id]))),
-    );
+    return this.#ask(entries, ({ registers }, part) => registers.ask(part));
   }
 
-  async #ask(
-    ids: Iterable<CoValueId>,
-    call: (shard: ShardApi, part: CoValueId[]) => Promise<Record<string, string>>,
+  async #ask<Value>(
+    entries: ReadonlyMap<CoValueId, Value>,
+    call: (queues: ShardQueues, part: Map<CoValueId, Value>) => Promise<Record<string, string>>,
   ): Promise<Resolution> {
     const homes = new Map<CoValueId, GroupId>();
     const unreachable = new Set<CoValueId>();
-    const parts = new Map<string, CoValueId[]>();
-    for (const id of ids) {
+    const parts = new Map<string, Map<CoValueId, Value>>();
+    for (const [id, value] of entries) {
       const home = this.cached(id);
-      const part = home ? undefined : parts.get(shardOf(id));
+      const name = home ? "" : shardOf(id);
+      const part = parts.get(name);
       if (home) homes.set(id, home);
-      else if (part) part.push(id);
-      else parts.set(shardOf(id), [id]);
+      else if (part) part.set(id, value);
+      else parts.set(name, new Map([[id, value]]));
     }
     await Promise.all(
       [...parts].map(async ([name, part]) => {
         try {
-          const answer = await withTimeout(call(this.#shard(name), part), LIMITS.directoryTimeoutMs);
-          for (const [id, home] of Object.entries(answer)) {
-            if (!isCoValueId(id) || !isCoValueId(home)) continue;
+          const answer = await call(this.#queuesOf(name), part);
+          for (const id of part.keys()) {
+            const home = answer[id];
+            if (!isCoValueId(home)) continue;
             this.remember(id, asHome(home));
             homes.set(id, asHome(home));
           }
         } catch (error) {
           this.#log.warn(
-            { shard: name, ids: part.length, error: String(error) },
+            { shard: name, ids: part.size, error: String(error) },
             "directory shard did not answer",
           );
-          for (const id of part) unreachable.add(id);
+          for (const id of part.keys()) unreachable.add(id);
         }
       }),
     );
     return { homes, unreachable };
   }
-}
 
-function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  #queuesOf(name: string): ShardQueues {
+    let queues = this.#queues.get(name);
+    if (!queues) {
+      const timeoutMs = LIMITS.directoryTimeoutMs;
+      queues = {
+        lookups: new ShardQueue(async (ids) => this.#shard(name).lookup([...ids.keys()]), timeoutMs),
+        registers: new ShardQueue(
+          async (homes) => this.#shard(name).register(Object.fromEntries(homes)),
+          timeoutMs,
+        ),
+      };
+      this.#queues.set(name, queues);
+    }
+    return queues;
+  }
 }

@@ -2,6 +2,7 @@ import { LRUCache } from "lru-cache";
 import { SpriteSyncError } from "../shared/errors.ts";
 import type { GroupId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
+import { withTimeout } from "../shared/timeout.ts";
 import type { CoordinatorApi, SpritePlace } from "./coordinator.ts";
 import { unwrapReply } from "./reply.ts";
 
@@ -89,9 +90,8 @@ function isPlace(value: unknown): value is SpritePlace {
   return typeof place?.url === "string" && typeof place.headers === "object";
 }
 
+/** @throws SpriteSyncError `transient` when it takes longer than `ms`. */
 function withLimit<T>(promise: Promise<T>, ms: number): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
   const error = new SpriteSyncError("transient", `the Sprite could not be located within ${ms} ms`);
-  const timer = setTimeout(() => reject(error), ms);
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  return withTimeout(promise, ms, error);
 }

@@ -22,12 +22,13 @@ export async function placeAll(
   ids: Iterable<CoValueId>,
   leaders: ReadonlyMap<CoValueId, CoValueId | undefined>,
 ): Promise<Resolution> {
-  const wanted = new Set(ids);
-  for (const leader of leaders.values()) if (leader) wanted.add(leader);
-  const found = await directory.lookup(wanted);
+  // What brings content is not looked up: registering it tells as well where it lives, if it does already.
+  const unknown = new Set([...ids].filter((id) => !leaders.has(id)));
+  for (const leader of leaders.values()) if (leader && !leaders.has(leader)) unknown.add(leader);
+  const found = await directory.lookup(unknown);
   const homes = new Map(found.homes);
   const unreachable = new Set(found.unreachable);
-  const todo = new Set([...leaders.keys()].filter((id) => !homes.has(id) && !unreachable.has(id)));
+  const todo = new Set(leaders.keys());
   while (todo.size > 0) {
     const entries = nextEntries(todo, leaders, homes, unreachable);
     const registered = await directory.register(entries);
