@@ -17,6 +17,15 @@ export interface EdgeHostOptions {
   readonly onLog: (line: string, isError: boolean) => void;
   /** Edges on the one store of Durable Objects and KV, each in its own isolate; 1 is the default. */
   readonly edges?: number;
+  /** Other Workers in the same workerd, each at an address of its own: what the edge is compared with. */
+  readonly extraWorkers?: readonly ExtraWorker[];
+}
+
+export interface ExtraWorker {
+  readonly name: string;
+  /** An ES module. */
+  readonly script: string;
+  readonly vars?: Readonly<Record<string, string>>;
 }
 
 export interface EdgeHost {
@@ -25,6 +34,8 @@ export interface EdgeHost {
   readonly pageUrl: string;
   /** The sync address of the nth edge; they share everything but the isolate. */
   syncUrlOf(edge: number): string;
+  /** `ws://127.0.0.1:<port>` of an extra Worker. */
+  extraUrlOf(name: string): string;
   close(): Promise<void>;
 }
 
@@ -35,6 +46,7 @@ export async function startEdgeHost(options: EdgeHostOptions): Promise<EdgeHost>
   const { workerOptions } = workerOptionsOf(CONFIG);
   const first = edgeWorker("edge-0", workerOptions as WorkerOptions, await bundleEdge(), options);
   const others = Array.from({ length: (options.edges ?? 1) - 1 }, (_, n) => twinOf(first, `edge-${n + 1}`));
+  const extras = (options.extraWorkers ?? []).map((extra) => extraWorker(extra, first));
   const miniflare = new Miniflare({
     host: "127.0.0.1",
     port: options.port,
@@ -59,11 +71,14 @@ export async function startEdgeHost(options: EdgeHostOptions): Promise<EdgeHost>
         });
       }
     },
-    workers: [first, ...others],
+    workers: [first, ...others, ...extras],
   });
   const url = await miniflare.ready;
   const direct = await Promise.all(others.map((worker) => miniflare.unsafeGetDirectURL(worker.name)));
   const syncUrls = [url, ...direct].map(({ host }) => `ws://${host}/sync`);
+  const extraUrls = new Map<string, string>();
+  for (const { name } of extras)
+    extraUrls.set(name, `ws://${(await miniflare.unsafeGetDirectURL(name)).host}`);
   return {
     syncUrl: `ws://${url.host}/sync`,
     pageUrl: `http://${url.host}/`,
@@ -71,6 +86,11 @@ export async function startEdgeHost(options: EdgeHostOptions): Promise<EdgeHost>
       const syncUrl = syncUrls[edge];
       if (!syncUrl) throw new RangeError(`there is no edge ${edge}`);
       return syncUrl;
+    },
+    extraUrlOf: (name) => {
+      const extraUrl = extraUrls.get(name);
+      if (!extraUrl) throw new RangeError(`there is no extra Worker ${name}`);
+      return extraUrl;
     },
     close: () => miniflare.dispose(),
   };
@@ -106,4 +126,16 @@ function twinOf(first: NamedWorker, name: string): NamedWorker {
   });
   const { assets: _, ...rest } = first as NamedWorker & { assets?: unknown };
   return { ...rest, name, durableObjects: Object.fromEntries(shared) } as NamedWorker;
+}
+
+/** A Worker with the edge's compatibility, so that both run under the same rules. */
+function extraWorker({ name, script, vars }: ExtraWorker, like: NamedWorker): NamedWorker {
+  return {
+    name,
+    modules: [{ type: "ESModule", path: "worker.js", contents: script }],
+    compatibilityDate: like.compatibilityDate,
+    compatibilityFlags: like.compatibilityFlags,
+    bindings: vars ?? {},
+    unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+  } as NamedWorker;
 }

@@ -54,7 +54,7 @@ async function run(): Promise<void> {
     demoDir,
     log,
     logLevel: options.verbose ? "debug" : "info",
-    ...(options.docker && { runner: dockerRunner() }),
+    ...(options.docker && { runner: dockerRunner(), hostSeenBySprites: "host.docker.internal" }),
     onMachine: (change) => log.info(describe(change)),
     onSpriteLine: (sprite, line) => log.debug({ sprite }, line),
     onEdgeLine: (line, isError) => logEdge(line, isError),

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Log } from "../shared/log.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
-import { type EdgeHost, startEdgeHost } from "./edge-host.ts";
+import { type EdgeHost, type ExtraWorker, startEdgeHost } from "./edge-host.ts";
 import { freePort } from "./fleet/free-port.ts";
 import {
   type FleetHost,
@@ -27,8 +27,12 @@ export interface StackOptions {
   readonly durability?: "flush" | "fsync";
   readonly demoDir?: string | undefined;
   readonly edges?: number;
+  /** Told the fleet's public address, names the Workers that shall run beside the edge. */
+  readonly extraWorkers?: (fleetAppUrl: string) => readonly ExtraWorker[];
   /** What runs Sprites; processes of this checkout unless given. */
   readonly runner?: Runner;
+  /** This computer's name as Sprites see it, for those that run in containers. */
+  readonly hostSeenBySprites?: string;
   readonly logLevel?: "debug" | "info" | "warn" | "error";
   readonly log: Log;
   readonly onMachine?: (change: MachineChange) => void;
@@ -73,6 +77,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       persistDir: join(dataDir, "edge"),
       demoDir: options.demoDir,
       edges: options.edges ?? 1,
+      extraWorkers: options.extraWorkers?.(fleet.appUrl) ?? [],
       vars: edgeVars(fleet, passKeys, port, options),
       onLog: options.onEdgeLine ?? (() => undefined),
     });
@@ -85,6 +90,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       return edge.pageUrl;
     },
     syncUrlOf: (n) => edge.syncUrlOf(n),
+    extraUrlOf: (name) => edge.extraUrlOf(name),
     fleet,
     dataDir,
     passKeys,
@@ -117,11 +123,12 @@ function edgeVars(
     FLY_APP_URL: fleet.appUrl,
     FLY_APP_NAME: fleet.appName,
     FLY_API_TOKEN: fleet.token,
+    FLY_PACE: "none",
     SPRITE_IMAGE,
     SPRITE_REGIONS: "lcl",
     SPRITE_SLEEP_AFTER: String(options.sleepAfter ?? 30),
     SPRITE_DURABILITY: options.durability ?? "flush",
-    SYNC_URL: `ws://127.0.0.1:${port}/sync`,
+    SYNC_URL: `ws://${options.hostSeenBySprites ?? "127.0.0.1"}:${port}/sync`,
     LOG_LEVEL: options.logLevel ?? "info",
     LOG_FORMAT: "json",
   };

@@ -2,7 +2,7 @@
  * The awake periods of one Sprite, as its coordinator has heard of them (design §4.3). A Sprite's boot id names a period;
  * the order in which the ids were first reported numbers them.
  *
- * 1. `boot` is the newest period that is known by name. While a wake is under way it is `null`.
+ * 1. `boot` is the newest period that any session has met; `null` before the first.
  * 2. A watcher waits only if it watches the end of the newest period: then nothing has happened since. Anybody else is
  *    told at once that there is, or was, a newer period, and attaches. A wake-up can come twice, never get lost.
  * 3. `past` is bounded. A period that fell out of it counts as unknown, which leads to a superfluous attach at worst.
@@ -16,11 +16,6 @@ export interface AwakePeriods {
 export const NEVER_AWAKE: AwakePeriods = { boot: null, awake: false, past: [] };
 
 const REMEMBERED = 16;
-
-/** The Sprite's host has been started: a period begins whose name nobody knows yet. Everybody who watches must hear. */
-export function wakeBegan(periods: AwakePeriods): AwakePeriods {
-  return { boot: null, awake: true, past: remember(periods) };
-}
 
 /** A session has met the Sprite in period `boot`. `news`: it is one that watchers have not been told about. */
 export function wasMet(periods: AwakePeriods, boot: string): { periods: AwakePeriods; news: boolean } {

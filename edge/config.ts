@@ -25,6 +25,8 @@ const schema = z.object({
   FLY_APP_URL: url,
   FLY_APP_NAME: z.string().min(1),
   FLY_API_TOKEN: z.string().min(1),
+  /** `fly`: keep below Fly's rate limits, which count for the whole app. `none`: for a local host, which has none. */
+  FLY_PACE: z.enum(["fly", "none"]).default("fly"),
   /** The Sprite's image, best by digest. */
   SPRITE_IMAGE: z.string().min(1),
   /** Regions that Sprites may live in, in order of preference. */

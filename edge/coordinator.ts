@@ -1,32 +1,20 @@
 import { DurableObject } from "cloudflare:workers";
-import { toSpriteSyncError } from "../shared/errors.ts";
+import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { asHome, type GroupId, parseCoValueId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
-import { type AwakePeriods, beginsWatching, NEVER_AWAKE, wakeBegan, wasMet } from "./awake-periods.ts";
+import { type AwakePeriods, beginsWatching, NEVER_AWAKE, wasMet } from "./awake-periods.ts";
 import { logOptions, parseConfig } from "./config.ts";
 import type { Env } from "./env.ts";
-import type { SpriteAddress } from "./fleet/fleet.ts";
+import type { SpriteRecord } from "./fleet/fleet.ts";
 import { fleetOf } from "./fleet-of.ts";
 import { workersLog } from "./log.ts";
 import { failedReply, type Reply } from "./reply.ts";
-
-/** Where a Sprite can be dialled, and the awake period it was last met in. */
-export interface SpritePlace extends SpriteAddress {
-  readonly boot: string | null;
-}
-
-/** What sessions ask a coordinator, besides its `/watch` socket. */
-export interface CoordinatorApi {
-  /** Where the Sprite is; created if there is none, woken if it sleeps. `fresh`: the caller could not reach it there. */
-  locate(home: string, fresh: boolean): Promise<Reply<SpritePlace>>;
-  /** A session has met the Sprite in this awake period. Must be answered before the session uses the socket. */
-  met(home: string, boot: string): Promise<void>;
-}
+import type { CoordinatorApi, SpritePlace } from "./sprite-place.ts";
 
 /** What is stored: each under its own key, because periods are known also of Sprites that KV led to. */
 interface Stored {
-  readonly address: SpriteAddress | undefined;
+  readonly sprite: SpriteRecord | undefined;
   readonly periods: AwakePeriods;
 }
 
@@ -59,11 +47,11 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     }
   }
 
-  async met(home: string, boot: string): Promise<void> {
+  async met(boot: string): Promise<void> {
     const stored = await this.#load();
     const { periods, news } = wasMet(stored.periods, boot);
     if (periods === stored.periods) return;
-    await this.#save(parseHome(home), { ...stored, periods });
+    await this.#save({ ...stored, periods });
     if (news) this.#tellWatchers();
   }
 
@@ -86,9 +74,9 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
 
   async #locate(home: GroupId, fresh: boolean): Promise<Reply<SpritePlace>> {
     try {
-      const { address, periods } = await this.#load();
-      if (address && periods.awake && !fresh) return { ok: true, value: { ...address, boot: periods.boot } };
-      return { ok: true, value: await this.#wake(home) };
+      const { sprite, periods } = await this.#load();
+      if (sprite && periods.awake && !fresh) return { ok: true, value: this.#placeOf(sprite, periods) };
+      return { ok: true, value: await this.#wake(home, sprite) };
     } catch (thrown) {
       const error = toSpriteSyncError(thrown, "transient");
       const reply = failedReply(error);
@@ -103,36 +91,56 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     }
   }
 
-  async #wake(home: GroupId): Promise<SpritePlace> {
-    const { fleet, regions } = fleetOf(this.env);
-    const found = await fleet.ensure({ home, regions });
-    const sleeps = found.state !== "running";
-    const record = sleeps ? await fleet.wake(found) : found;
-    const address = fleet.address(record);
+  async #wake(home: GroupId, known: SpriteRecord | undefined): Promise<SpritePlace> {
+    const sprite = (known && (await this.#wakeKnown(known))) ?? (await this.#create(home));
     // Read only now: while the fleet worked, a session may have met a new period.
     const { periods: before } = await this.#load();
-    const periods = sleeps ? wakeBegan(before) : { ...before, awake: true };
-    await this.#save(home, { address, periods });
-    if (sleeps) this.#tellWatchers();
-    this.#log().info({ home, sprite: record.name, region: record.region, woke: sleeps }, "Sprite located");
-    return { ...address, boot: periods.boot };
+    const periods = { ...before, awake: true };
+    await this.#save({ sprite, periods });
+    // Before anybody has met the Sprite: the others dial while it boots.
+    this.#tellWatchers();
+    this.#log().info({ home, sprite: sprite.name, region: sprite.region }, "Sprite woken");
+    return this.#placeOf(sprite, periods);
+  }
+
+  /** By its id, a call whose budget on Fly is the Sprite's own. `undefined`: the Sprite is no more. */
+  async #wakeKnown(sprite: SpriteRecord): Promise<SpriteRecord | undefined> {
+    try {
+      return await fleetOf(this.env).fleet.wake(sprite);
+    } catch (error) {
+      if (error instanceof SpriteSyncError && error.code === "gone") return undefined;
+      throw error;
+    }
+  }
+
+  /** Looks for the Sprite by name and creates it if there is none: calls that the whole deployment has one budget for. */
+  async #create(home: GroupId): Promise<SpriteRecord> {
+    const { fleet, regions } = fleetOf(this.env);
+    const found = await fleet.ensure({ home, regions });
+    return found.state === "running" ? found : fleet.wake(found);
+  }
+
+  #placeOf(sprite: SpriteRecord, periods: AwakePeriods): SpritePlace {
+    return { ...fleetOf(this.env).fleet.address(sprite), boot: periods.boot };
   }
 
   async #load(): Promise<Stored> {
-    const stored = await this.ctx.storage.get<SpriteAddress | AwakePeriods>(["address", "periods"]);
+    const stored = await this.ctx.storage.get<SpriteRecord | AwakePeriods>(["sprite", "periods"]);
     return {
-      address: stored.get("address") as SpriteAddress | undefined,
+      sprite: stored.get("sprite") as SpriteRecord | undefined,
       periods: (stored.get("periods") as AwakePeriods | undefined) ?? NEVER_AWAKE,
     };
   }
 
-  async #save(home: GroupId, { address, periods }: Stored): Promise<void> {
-    await this.ctx.storage.put(address ? { address, periods } : { periods });
-    if (!address) return;
+  async #save({ sprite, periods }: Stored): Promise<void> {
+    await this.ctx.storage.put(sprite ? { sprite, periods } : { periods });
+    if (!sprite) return;
     // The coordinator is the one writer of its key, which orders the writes; KV takes one a second (facts/cloudflare §3).
-    const write = this.env.ADDRESSES.put(home, JSON.stringify({ ...address, boot: periods.boot }));
+    const write = this.env.ADDRESSES.put(sprite.home, JSON.stringify(this.#placeOf(sprite, periods)));
     this.ctx.waitUntil(
-      write.catch((error) => this.#log().warn({ home, error: String(error) }, "KV write failed")),
+      write.catch((error) =>
+        this.#log().warn({ home: sprite.home, error: String(error) }, "KV write failed"),
+      ),
     );
   }
 

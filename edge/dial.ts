@@ -4,7 +4,7 @@ import { joinFrame } from "../shared/frames.ts";
 import type { GroupId } from "../shared/ids.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
 import { PASS_HEADER, type PassKeys, signPass } from "../shared/pass.ts";
-import type { SpritePlace } from "./coordinator.ts";
+import type { SpritePlace } from "./sprite-place.ts";
 import type { SpriteSocket } from "./upstream.ts";
 
 export interface DialOptions {

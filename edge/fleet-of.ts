@@ -1,6 +1,7 @@
 import { logOptions, parseConfig } from "./config.ts";
 import type { Fleet } from "./fleet/fleet.ts";
 import { createMachinesFleet } from "./fleet/machines.ts";
+import { createPacer } from "./fleet/pacer.ts";
 import { workersLog } from "./log.ts";
 
 interface ConfiguredFleet {
@@ -34,6 +35,7 @@ export function fleetOf(env: object): ConfiguredFleet {
       SPRITE_DURABILITY: config.SPRITE_DURABILITY,
       SYNC_URL: config.SYNC_URL,
     }),
+    ...(config.FLY_PACE === "fly" && { pacer: createPacer() }),
     fetch: (url, init) => fetch(url, init),
     log: workersLog(logOptions(config)),
   });

@@ -3,8 +3,8 @@ import { SpriteSyncError } from "../shared/errors.ts";
 import type { GroupId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
 import { withTimeout } from "../shared/timeout.ts";
-import type { CoordinatorApi, SpritePlace } from "./coordinator.ts";
 import { unwrapReply } from "./reply.ts";
+import type { CoordinatorApi, SpritePlace } from "./sprite-place.ts";
 
 /** Shared by all sessions of an isolate. Only plain values: promises belong to the request that made them. */
 const isolatePlaces = new LRUCache<GroupId, SpritePlace>({ max: LIMITS.locatorCacheEntries });
@@ -55,7 +55,7 @@ export class Locator {
 
   /** Reports the awake period that a dial met. Until this resolves, sessions that watch may not have been told. */
   async met(home: GroupId, place: SpritePlace, boot: string): Promise<void> {
-    if (place.boot !== boot) await this.#coordinator(home).met(home, boot);
+    if (place.boot !== boot) await this.#coordinator(home).met(boot);
     this.#places.set(home, { ...place, boot });
   }
 

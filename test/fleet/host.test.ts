@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { processRunner } from "../../dev/fleet/index.ts";
 import type { LogFields } from "../../shared/log.ts";
 import { until } from "../support/until.ts";
@@ -205,14 +205,15 @@ describe("the local fleet host", { timeout: 30_000 }, () => {
       log,
       runner: processRunner(() => ({ file: "no-such-program", args: [] })),
     });
+    onTestFinished(() => broken.end());
     const { id } = await flyApi(broken.host).createMachine();
     await until(() => broken.host.machines().find((found) => found.id === id)?.state === "failed");
     expect(said).toEqual([expect.stringContaining("no-such-program ENOENT")]);
-    await broken.end();
   });
 
   it("does not start on a state that it cannot read, and leaves it as it is", async () => {
     const other = await startLocalFly();
+    onTestFinished(() => other.end());
     await other.host.close();
     const file = join(other.dataDir, "fleet.json");
     writeFileSync(file, '{"version":2}');
@@ -220,7 +221,6 @@ describe("the local fleet host", { timeout: 30_000 }, () => {
       /fleet\.json is not a fleet this version can read/,
     );
     expect(readFileSync(file, "utf8")).toBe('{"version":2}');
-    await other.end();
   });
 
   it("shows each line that a Machine writes", async () => {
@@ -228,9 +228,9 @@ describe("the local fleet host", { timeout: 30_000 }, () => {
     const talking = await startLocalFly({
       runner: processRunner(tinySprite, (spec, line) => void lines.push(`${spec.name}: ${line}`)),
     });
+    onTestFinished(() => talking.end());
     await flyApi(talking.host).createMachine({}, { name: "talker" });
     await until(() => lines.includes("talker: tiny-sprite boots"));
-    await talking.end();
   });
 
   describe("a restart of the whole host", () => {
@@ -264,10 +264,10 @@ describe("the local fleet host", { timeout: 30_000 }, () => {
       writeFileSync(join(copy.dataDir, "fleet.json"), JSON.stringify(records));
       const before = fly.changes.length;
       const next = await startLocalFly({}, copy.dataDir);
+      onTestFinished(() => next.end());
       await until(() => fly.changes.length > before);
       expect(fly.changes.at(before)).toMatchObject({ id, exit: { signal: "SIGKILL" } });
       expect(next.host.machines().map((kept) => kept.state)).toEqual(["stopped", "stopped"]);
-      await next.end();
     });
   });
 });

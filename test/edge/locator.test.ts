@@ -1,0 +1,110 @@
+import { LRUCache } from "lru-cache";
+import { describe, expect, test } from "vitest";
+import { Locator } from "../../edge/locator.ts";
+import { failedReply } from "../../edge/reply.ts";
+import { ShardQueue } from "../../edge/shard-queue.ts";
+import type { SpritePlace } from "../../edge/sprite-place.ts";
+import { SpriteSyncError } from "../../shared/errors.ts";
+import { asHome, idFromHash } from "../../shared/ids.ts";
+
+const HOME = asHome(idFromHash(new Uint8Array(19).fill(5)));
+const place = (boot: string | null): SpritePlace => ({ url: "https://x", headers: { a: "b" }, boot });
+
+/** An isolate: what its locators share, and what they ask. */
+function isolate({
+  kv = null as unknown,
+  reply = async () => ({ ok: true as const, value: place("b1") }) as never,
+} = {}) {
+  const asked = { locate: [] as boolean[], met: [] as string[], kv: 0 };
+  const shared = { places: new LRUCache<typeof HOME, SpritePlace>({ max: 10 }), flights: new Map() };
+  const locator = () =>
+    new Locator({
+      ...shared,
+      kv: {
+        get: async () => {
+          asked.kv++;
+          return kv;
+        },
+      },
+      coordinator: () => ({
+        locate: async (_, fresh) => {
+          asked.locate.push(fresh);
+          return reply();
+        },
+        met: async (boot) => void asked.met.push(boot),
+      }),
+    });
+  return { asked, locator };
+}
+
+describe("the locator", () => {
+  test("makes one flight for many sessions of an isolate, and none once the place is known", async () => {
+    const { asked, locator } = isolate();
+    await Promise.all(Array.from({ length: 100 }, () => locator().locate(HOME, false)));
+    await locator().locate(HOME, false);
+    expect(asked.locate).toEqual([false]);
+  });
+
+  test("takes KV's word for an address, and asks the coordinator once that failed", async () => {
+    const { asked, locator } = isolate({ kv: place("old") });
+    expect(await locator().locate(HOME, false)).toEqual(place("old"));
+    expect(asked.locate).toEqual([]);
+    expect(await locator().locate(HOME, true)).toEqual(place("b1"));
+    expect(asked.locate).toEqual([true]);
+  });
+
+  test("does not believe what KV holds when it has another shape", async () => {
+    const { asked, locator } = isolate({ kv: { url: 7 } });
+    await locator().locate(HOME, false);
+    expect(asked.locate).toEqual([false]);
+  });
+
+  test("reports an awake period that the coordinator has not named, and no other", async () => {
+    const { asked, locator } = isolate();
+    const found = await locator().locate(HOME, false);
+    await locator().met(HOME, found, "b1");
+    await locator().met(HOME, found, "b2");
+    await locator().met(HOME, await locator().locate(HOME, false), "b2");
+    expect(asked.met).toEqual(["b2"]);
+  });
+
+  test("passes the coordinator's errors on with their code, and forgets the flight", async () => {
+    const error = failedReply(new SpriteSyncError("rate", "slow down", { retryAfterMs: 1500 }));
+    const { asked, locator } = isolate({ reply: async () => error as never });
+    for (let n = 0; n < 2; n++) {
+      await expect(locator().locate(HOME, false)).rejects.toMatchObject({ code: "rate", retryAfterMs: 1500 });
+    }
+    expect(asked.locate).toHaveLength(2);
+  });
+});
+
+describe("a shard's queue", () => {
+  test("gathers what comes while a call is under way into the next call", async () => {
+    const calls: PromiseWithResolvers<Record<string, string>>[] = [];
+    const sizes: number[] = [];
+    const queue = new ShardQueue<string, undefined>((entries) => {
+      sizes.push(entries.size);
+      const call = Promise.withResolvers<Record<string, string>>();
+      calls.push(call);
+      return call.promise;
+    }, 1000);
+    const answers = ["a", "b", "c"].map((key) => queue.ask([[key, undefined]]));
+    calls[0]?.resolve({ a: "1" });
+    expect(await answers[0]).toEqual({ a: "1" });
+    await new Promise((next) => setImmediate(next));
+    calls[1]?.resolve({ b: "2", c: "3" });
+    expect(await answers[2]).toEqual({ b: "2", c: "3" });
+    expect(sizes).toEqual([1, 2]);
+  });
+
+  test("goes on after a call that failed", async () => {
+    let fail = true;
+    const queue = new ShardQueue<string, undefined>(async () => {
+      if (fail) throw new Error("down");
+      return {};
+    }, 1000);
+    await expect(queue.ask([["a", undefined]])).rejects.toThrow("down");
+    fail = false;
+    await expect(queue.ask([["a", undefined]])).resolves.toEqual({});
+  });
+});

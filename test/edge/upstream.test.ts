@@ -1,0 +1,241 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { type SpriteSocket, Upstream } from "../../edge/upstream.ts";
+import { SpriteSyncError } from "../../shared/errors.ts";
+import { asHome, idFromHash } from "../../shared/ids.ts";
+import { CLOSE, LIMITS } from "../../shared/limits.ts";
+
+const HOME = asHome(idFromHash(new Uint8Array(19).fill(3)));
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+class Socket implements SpriteSocket {
+  readonly frames: string[] = [];
+  closedWith: number | undefined;
+  #handlers: Parameters<SpriteSocket["listen"]>[0] | undefined;
+  readonly boot: string;
+
+  constructor(boot: string) {
+    this.boot = boot;
+  }
+  send(frame: string): void {
+    this.frames.push(frame);
+  }
+  close(code: number): void {
+    this.closedWith = code;
+  }
+  listen(handlers: Parameters<SpriteSocket["listen"]>[0]): void {
+    this.#handlers = handlers;
+  }
+  receive(frame: string): void {
+    this.#handlers?.onFrame(frame);
+  }
+  end(code: number): void {
+    this.#handlers?.onClose(code);
+  }
+  get messages(): string[] {
+    return this.frames.flatMap((frame) => frame.split("\n"));
+  }
+}
+
+/** An upstream whose clock, dials and watchers are the test's. */
+class Harness {
+  now = 0;
+  owes = false;
+  follows = true;
+  replay: string[] = [];
+  readonly dials: (PromiseWithResolvers<SpriteSocket> & { fresh: boolean })[] = [];
+  readonly timers: { ms: number; action: () => void; cancelled: boolean }[] = [];
+  readonly watches: { boot: string; onAwake: () => void; stopped: boolean }[] = [];
+  readonly received: string[] = [];
+  readonly trouble: string[] = [];
+  lost = 0;
+
+  readonly upstream = new Upstream(HOME, {
+    dial: (_, fresh) => {
+      const dial = { ...Promise.withResolvers<SpriteSocket>(), fresh };
+      this.dials.push(dial);
+      return dial.promise;
+    },
+    watch: (_, boot, onAwake) => {
+      const watch = { boot, onAwake, stopped: false };
+      this.watches.push(watch);
+      return () => {
+        watch.stopped = true;
+      };
+    },
+    onMessage: (_, message) => this.received.push(message.text),
+    onAttached: () => this.replay,
+    onLost: () => this.lost++,
+    owes: () => this.owes,
+    follows: () => this.follows,
+    onTrouble: (_, error) => this.trouble.push(error.code),
+    now: () => this.now,
+    later: (ms, action) => {
+      const timer = { ms, action, cancelled: false };
+      this.timers.push(timer);
+      return () => {
+        timer.cancelled = true;
+      };
+    },
+    random: () => 0.5,
+    log: silent,
+  });
+
+  async connect(boot = "boot-1"): Promise<Socket> {
+    const socket = new Socket(boot);
+    this.dials.at(-1)?.resolve(socket);
+    await turn();
+    return socket;
+  }
+
+  async fail(error: SpriteSyncError): Promise<void> {
+    this.dials.at(-1)?.reject(error);
+    await turn();
+  }
+
+  async fire(): Promise<void> {
+    this.timers.pop()?.action();
+    await turn();
+  }
+}
+
+const turn = () => new Promise((next) => setImmediate(next));
+const DONE = `{"action":"done","id":"${HOME}"}`;
+
+describe("an upstream", () => {
+  let harness: Harness;
+  beforeEach(() => {
+    harness = new Harness();
+  });
+
+  test("dials once for many messages and sends them in order, behind what the attach replays", async () => {
+    harness.replay = ["replayed"];
+    for (const message of ["a", "b", "c"]) expect(harness.upstream.send(message)).toBe(true);
+    expect(harness.dials).toHaveLength(1);
+    const socket = await harness.connect();
+    expect(socket.messages).toEqual(["replayed", "a", "b", "c"]);
+    harness.upstream.send("d");
+    await turn();
+    expect(socket.messages.at(-1)).toBe("d");
+  });
+
+  test("hands messages on, but not pings, and survives what it cannot read", async () => {
+    harness.upstream.attach();
+    const socket = await harness.connect();
+    socket.receive(`{"type":"ping","time":1,"dc":"x"}\n${DONE}`);
+    socket.receive("not a message");
+    socket.receive(DONE);
+    expect(harness.received).toEqual([DONE, DONE]);
+  });
+
+  test("watches when the Sprite falls asleep, and attaches when it is awake again", async () => {
+    harness.upstream.attach();
+    (await harness.connect("boot-7")).end(CLOSE.asleep);
+    expect(harness.lost).toBe(1);
+    expect(harness.watches).toMatchObject([{ boot: "boot-7" }]);
+    expect(harness.dials).toHaveLength(1);
+    harness.watches[0]?.onAwake();
+    expect(harness.dials).toHaveLength(2);
+    await harness.connect("boot-8");
+    expect(harness.upstream.open).toBe(true);
+  });
+
+  test("wakes the Sprite when the client has something to send, and stops watching", async () => {
+    harness.upstream.attach();
+    (await harness.connect()).end(CLOSE.asleep);
+    harness.upstream.send("wake up");
+    expect(harness.watches[0]?.stopped).toBe(true);
+    expect((await harness.connect()).messages).toEqual(["wake up"]);
+  });
+
+  test("attaches again at once when a Sprite fell asleep on something that was not acknowledged", async () => {
+    harness.upstream.attach();
+    const socket = await harness.connect();
+    harness.owes = true;
+    socket.end(CLOSE.asleep);
+    expect(harness.watches).toEqual([]);
+    expect(harness.timers).toMatchObject([{ ms: 0 }]);
+    await harness.fire();
+    expect(harness.dials).toHaveLength(2);
+  });
+
+  test("does not watch what nobody follows", async () => {
+    harness.follows = false;
+    harness.upstream.attach();
+    (await harness.connect()).end(CLOSE.asleep);
+    expect([harness.watches, harness.timers]).toEqual([[], []]);
+  });
+
+  test("attaches again after a crash although nothing is owed: news may have been on the way", async () => {
+    harness.upstream.attach();
+    (await harness.connect()).end(1006);
+    expect(harness.timers[0]?.ms).toBeGreaterThan(0);
+    await harness.fire();
+    expect(harness.dials).toHaveLength(2);
+  });
+
+  test("asks for a fresh address after a failed dial, ever more slowly", async () => {
+    harness.upstream.send("a");
+    const pauses: number[] = [];
+    for (let n = 0; n < 8; n++) {
+      await harness.fail(new SpriteSyncError("transient", "no"));
+      pauses.push(harness.timers.at(-1)?.ms ?? 0);
+      await harness.fire();
+    }
+    expect(harness.dials.map(({ fresh }) => fresh)).toEqual([false, ...Array(8).fill(true)]);
+    expect(pauses).toEqual(pauses.toSorted((a, b) => a - b));
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(LIMITS.attachRetryMaxMs);
+    expect((await harness.connect()).messages).toEqual(["a"]);
+  });
+
+  test("tells the client of trouble that will not pass, waits as long as it was told, and goes on trying", async () => {
+    harness.upstream.send("a");
+    await harness.fail(new SpriteSyncError("quota", "over the quota", { retryAfterMs: 60_000 }));
+    expect(harness.trouble).toEqual(["quota"]);
+    expect(harness.timers.at(-1)?.ms).toBe(60_000);
+  });
+
+  test("drops a queue that grows too long, says so, and keeps what comes after", async () => {
+    const long = "x".repeat(LIMITS.upstreamQueueChars / 2 + 1);
+    expect(harness.upstream.send(long)).toBe(true);
+    expect(harness.upstream.send(long)).toBe(false);
+    harness.replay = ["repair"];
+    harness.upstream.send("later");
+    expect((await harness.connect()).messages).toEqual(["repair", "later"]);
+  });
+
+  test("finds out that a Sprite is silent, as a paused host is, and attaches again", async () => {
+    harness.upstream.attach();
+    const socket = await harness.connect();
+    harness.now += LIMITS.upstreamSilenceMs - 1;
+    harness.upstream.tick();
+    expect(harness.upstream.open).toBe(true);
+    socket.receive('{"type":"ping","time":1,"dc":"x"}');
+    harness.now += LIMITS.upstreamSilenceMs;
+    harness.upstream.tick();
+    expect([harness.lost, socket.closedWith]).toEqual([1, CLOSE.overloaded]);
+    socket.receive(DONE);
+    expect(harness.received).toEqual([]);
+  });
+
+  test("closes a socket that opens after the session has ended, and starts nothing more", async () => {
+    harness.upstream.send("a");
+    harness.upstream.close();
+    const socket = await harness.connect();
+    expect([socket.closedWith, socket.frames]).toEqual([1000, []]);
+    socket.end(1006);
+    harness.upstream.attach();
+    expect([harness.dials.length, harness.timers.length]).toEqual([1, 0]);
+  });
+
+  test("stops watching and waiting when the session ends", async () => {
+    harness.upstream.attach();
+    (await harness.connect()).end(CLOSE.asleep);
+    harness.upstream.close();
+    expect(harness.watches[0]?.stopped).toBe(true);
+    const other = new Harness();
+    other.upstream.send("a");
+    await other.fail(new SpriteSyncError("transient", "no"));
+    other.upstream.close();
+    expect(other.timers[0]?.cancelled).toBe(true);
+  });
+});
