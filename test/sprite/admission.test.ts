@@ -1,6 +1,7 @@
 import type { LocalNode, RawAccount, RawCoID, RawGroup } from "cojson";
 import { expect, test } from "vitest";
 import { idOfHeader } from "../../shared/header.ts";
+import { LIMITS } from "../../shared/limits.ts";
 import type { SpriteStorage } from "../../sprite/sprite.ts";
 import { openStorage } from "../../sprite/storage/index.ts";
 import { until } from "../support/until.ts";
@@ -246,4 +247,54 @@ test("Content for a value on disk keeps what others wrote, though its writer beg
   const loaded = await loadFresh(after, map.id);
   expect(loaded.get("bob")).toBe("was here");
   expect(loaded.get("colour")).toBe("blue");
+});
+
+test("A large file that comes before its group waits for it, in order, even when it is more than may wait", async () => {
+  const { node, group } = fixture();
+  const child = node.createGroup();
+  child.extend(group);
+  const file = child.createBinaryStream();
+  file.startBinaryStream({ mimeType: "x/y" }, "trusting");
+  for (let n = 0; n < 90; n++) file.pushBinaryStreamChunk(new Uint8Array(100_000).fill(n), "trusting");
+  file.endBinaryStream("trusting");
+  const sprite = await startSprite(group.id);
+  const edge = await listen(sprite);
+  // Answers loads and corrections from the node, but no group before it was asked for it.
+  edge.socket.on("message", (data) => {
+    for (const text of data.toString().split("\n")) {
+      const message = JSON.parse(text) as { action?: string; id: RawCoID; isCorrection?: boolean };
+      if (message.action !== "load" && !message.isCorrection) continue;
+      const missing = node.expectCoValueLoaded(message.id).newContentSince(message as never) ?? [];
+      for (const content of missing) edge.send(content);
+    }
+  });
+  const pieces = contentOf(node, file.id);
+  expect(JSON.stringify(pieces).length).toBeGreaterThan(LIMITS.heldChars);
+  for (const piece of pieces) edge.send(piece);
+  await until(() => edge.of("error").some(({ code }) => code === "overloaded"), { what: "too much to wait" });
+  const whole = JSON.stringify(file.core.knownState().sessions);
+  await until(
+    () => edge.of("known").some((known) => known.id === file.id && JSON.stringify(known.sessions) === whole),
+    { what: "the whole file to be acknowledged" },
+  );
+});
+
+test("A store that lost an author's account gets it from the author again", async () => {
+  const { alice, node, group } = fixture();
+  group.addMember("everyone", "reader");
+  const map = mapIn(group);
+  const directory = temporaryDirectory();
+  const storage = await openStorage(directory);
+  for (const content of [...contentOf(node, group.id), ...contentOf(node, map.id)]) {
+    await new Promise<void>((resolve) => storage.store(content, () => undefined, resolve));
+  }
+  await storage.close();
+
+  const sprite = await startSprite(group.id, { directory });
+  map.set("colour", "green", "trusting");
+  const { peerId } = await connect(node, sprite);
+  await node.syncManager.waitForSyncWithPeer(peerId, map.id, 5_000);
+  const loaded = await loadFresh(sprite, map.id);
+  expect(loaded.get("colour")).toBe("green");
+  expect(loaded.core.node.getCoValue(alice.id).isAvailable()).toBe(true);
 });

@@ -1,0 +1,85 @@
+// Not `{ z }`: that one object brings all of zod, and 30 ms, to every cold start of the bundle.
+import * as z from "zod";
+import { SpriteSyncError } from "../shared/errors.ts";
+import { asHome, type GroupId, isCoValueId } from "../shared/ids.ts";
+import { LIMITS } from "../shared/limits.ts";
+import { type PassKeys, parsePassKeys } from "../shared/pass.ts";
+
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export const DURABILITIES = ["flush", "fsync"] as const;
+export type Durability = (typeof DURABILITIES)[number];
+
+/** Where a Sprite's disk is mounted unless `SPRITE_DATA` says otherwise. */
+const DEFAULT_DATA = "/data/hypercore-storage";
+
+/** What one Sprite runs with. Everything that the environment decides is in here. */
+export interface Config {
+  readonly home: GroupId;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly data: string;
+  readonly passKeys: PassKeys;
+  /** Idle time before it sleeps; 0 = never. */
+  readonly sleepAfterMs: number;
+  readonly durability: Durability;
+  /** The edge's address for clients, to follow foreign parent groups; without it they are not followed. */
+  readonly syncUrl: string | undefined;
+  readonly logLevel: LogLevel;
+}
+
+const passKeys = z.string({ error: "is missing" }).transform((text, context): PassKeys => {
+  try {
+    return parsePassKeys(text);
+  } catch (error) {
+    const message = (error as Error).message.replace(/^PASS_KEYS /, "");
+    context.issues.push({ code: "custom", input: "", message });
+    return z.NEVER;
+  }
+});
+
+const wholeNumber = (what: string, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `must be a whole number: ${what}`)
+    .transform(Number)
+    .refine((value) => value <= max, `must be at most ${max}: ${what}`);
+
+const ENVIRONMENT = z.object({
+  SPRITE_HOME: z
+    .string({ error: "is missing; it is the id of the group whose CoValues this Sprite holds" })
+    .refine(isCoValueId, "must be a CoValue id (co_z…)")
+    .transform((id) => (isCoValueId(id) ? asHome(id) : z.NEVER)),
+  PORT: wholeNumber("a TCP port, 0 for any free one", 65_535).default(8080),
+  SPRITE_DATA: z.string().min(1, "must be a directory").default(DEFAULT_DATA),
+  PASS_KEYS: passKeys,
+  SPRITE_SLEEP_AFTER: wholeNumber("seconds without traffic, 0 for never", 86_400 * 365).default(
+    LIMITS.sleepAfterSeconds,
+  ),
+  SPRITE_DURABILITY: z.enum(DURABILITIES).default("flush"),
+  SYNC_URL: z.url({ protocol: /^wss?$/, error: "must be a ws:// or wss:// address" }).optional(),
+  LOG_LEVEL: z.enum(LOG_LEVELS).default("info"),
+});
+
+/**
+ * Reads the environment of a Sprite, once.
+ * @throws SpriteSyncError `config-invalid`, naming every variable that is wrong; never a value.
+ */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const result = ENVIRONMENT.safeParse(env);
+  if (!result.success) {
+    const problems = result.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
+    throw new SpriteSyncError("config-invalid", `the environment is not usable: ${problems.join("; ")}`);
+  }
+  const values = result.data;
+  return Object.freeze({
+    home: values.SPRITE_HOME,
+    port: values.PORT,
+    data: values.SPRITE_DATA,
+    passKeys: values.PASS_KEYS,
+    sleepAfterMs: values.SPRITE_SLEEP_AFTER * 1_000,
+    durability: values.SPRITE_DURABILITY,
+    syncUrl: values.SYNC_URL,
+    logLevel: values.LOG_LEVEL,
+  });
+}

@@ -1,0 +1,8 @@
+#!/bin/sh
+# A fresh Fly volume belongs to root, and the Sprite must not run as root: give it its directory, then step down.
+set -eu
+if [ "$(id -u)" = 0 ]; then
+  install -d -o node -g node "$SPRITE_DATA"
+  exec setpriv --reuid=node --regid=node --init-groups -- "$@"
+fi
+exec "$@"

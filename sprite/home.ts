@@ -1,0 +1,109 @@
+import { type CoValueCore, LocalNode, type PeerState, type StorageAPI } from "cojson";
+import type { CoValueId, GroupId } from "../shared/ids.ts";
+import { emptyKnownState, type KnownState } from "../shared/known-state.ts";
+import { LIMITS } from "../shared/limits.ts";
+import { openCrypto } from "./crypto.ts";
+import { Residence } from "./residence.ts";
+import { followStores, type StoreLedger } from "./store-ledger.ts";
+
+type RawCoID = CoValueCore["id"];
+
+/** cojson brands its ids as a template type; ours have passed a stricter check. */
+export function rawId(id: CoValueId): RawCoID {
+  return id as string as RawCoID;
+}
+
+/** The CoValues of one home: cojson's node on its storage, and who lives here. */
+export interface Home {
+  readonly node: LocalNode;
+  readonly ledger: StoreLedger;
+  readonly residence: Residence;
+  isInMemory(id: CoValueId | RawCoID): boolean;
+  /** The CoValue, brought to memory if it is on disk; `undefined` if it is not, or if something it needs is missing. */
+  load(id: CoValueId): Promise<CoValueCore | undefined>;
+  /** What is on disk of a CoValue; empty when it is not stored. */
+  durableState(id: CoValueId): Promise<KnownState>;
+  /** Gets a CoValue from the disk, else from a peer, and waits until it is in memory. Rejects when `signal` aborts. */
+  fetch(id: CoValueId, peer: PeerState, signal: AbortSignal): Promise<CoValueCore>;
+  /** Waits until a CoValue is in memory, however it gets there. Rejects when `signal` aborts. */
+  available(id: CoValueId, signal: AbortSignal): Promise<CoValueCore>;
+  /** Stops the node and closes the storage. Stores that have begun are finished first, as the storage promises. */
+  close(): Promise<void>;
+}
+
+/**
+ * @param home whose CoValues live here; `undefined` for all.
+ * @param storage open; from now on this home's alone.
+ */
+export async function openHome(home: GroupId | undefined, storage: StorageAPI): Promise<Home> {
+  const node = await createNode();
+  const followed = followStores(storage);
+  node.setStorage(followed.storage);
+  node.enableGarbageCollector();
+  node.enableDeletedCoValuesErasure();
+
+  const available: Home["available"] = (id, signal) => {
+    return new Promise((resolve, reject) => {
+      const core = node.getCoValue(rawId(id));
+      if (core.isAvailable()) return resolve(core);
+      const giveUp = () => {
+        unsubscribe();
+        reject(signal.reason);
+      };
+      const unsubscribe = core.subscribe((current) => {
+        if (!current.isAvailable()) return;
+        unsubscribe();
+        signal.removeEventListener("abort", giveUp);
+        resolve(current);
+      }, false);
+      if (signal.aborted) giveUp();
+      else signal.addEventListener("abort", giveUp, { once: true });
+    });
+  };
+
+  return {
+    node,
+    isInMemory(id) {
+      const raw = id as RawCoID;
+      // Asking the node for a CoValue it has never seen would make an entry for it, for ever.
+      return node.isCoValueInMemory(raw) && node.getCoValue(raw).isAvailable();
+    },
+    ledger: followed.ledger,
+    residence: new Residence(home, node),
+    available,
+    load(id) {
+      const core = node.getCoValue(rawId(id));
+      if (core.isAvailable()) return Promise.resolve(core);
+      return new Promise((resolve) => {
+        const finish = () => {
+          clearTimeout(limit);
+          const loaded = node.getCoValue(rawId(id));
+          resolve(loaded.isAvailable() ? loaded : undefined);
+        };
+        // cojson does not call back while a CoValue waits for a dependency that is not on disk either.
+        const limit = setTimeout(finish, LIMITS.ownerWaitMs);
+        core.loadFromStorage(finish);
+      });
+    },
+    durableState(id) {
+      return new Promise((resolve) => {
+        storage.loadKnownState(id, (state) => resolve(state ?? emptyKnownState()));
+      });
+    },
+    fetch(id, peer, signal) {
+      const core = node.getCoValue(rawId(id));
+      core.load([...node.syncManager.getServerPeers(core.id), peer], "immediate");
+      return available(id, signal);
+    },
+    async close() {
+      await node.gracefulShutdown();
+    },
+  };
+}
+
+/** A node that never writes: its agent is new with every start and signs nothing. */
+async function createNode(): Promise<LocalNode> {
+  const crypto = await openCrypto();
+  const secret = crypto.newRandomAgentSecret();
+  return new LocalNode(secret, crypto.newRandomSessionID(crypto.getAgentID(secret)), crypto);
+}

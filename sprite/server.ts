@@ -1,0 +1,124 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { type WebSocket, WebSocketServer } from "ws";
+import { ERROR_TABLE, SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
+import { LIMITS } from "../shared/limits.ts";
+
+/** What `/healthz` tells: never which group lives here. */
+export interface Health {
+  readonly ok: boolean;
+  /** What the Sprite is doing; `open` = it serves. */
+  readonly status: string;
+  /** `ok`, `opening`, or `failed`: the disk takes no writes. */
+  readonly storage: string;
+}
+
+export interface ServerDeps {
+  readonly health: () => Health;
+  /**
+   * Decides on an upgrade before anything touches the state.
+   * @throws SpriteSyncError whose `httpStatus` is answered.
+   * @returns the session that asks, for logs.
+   */
+  readonly authorize: (request: IncomingMessage) => Promise<string>;
+  readonly onSocket: (socket: WebSocket, session: string) => void;
+}
+
+export interface SpriteServer {
+  /** @returns the port it listens on. */
+  listen(port: number, host?: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+const SYNC_PATH = "/sync";
+const HEALTH_PATH = "/healthz";
+
+/** The HTTP side of a Sprite: its health, and the WebSocket endpoint. */
+export function createSpriteServer(deps: ServerDeps): SpriteServer {
+  const sockets = new WebSocketServer({
+    noServer: true,
+    // Bytes; a text of that many characters may have more, and then is over the limit as well.
+    maxPayload: LIMITS.frameChars,
+    perMessageDeflate: false,
+    clientTracking: false,
+  });
+  const http = createServer((request, response) => answer(request, response, deps.health));
+  http.on("upgrade", (request, socket, head) => {
+    // The socket may break while its pass is checked.
+    socket.on("error", () => socket.destroy());
+    void upgrade(sockets, deps, request, socket, head);
+  });
+  return {
+    listen: (port, host) => listen(http, port, host),
+    close() {
+      const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+      http.closeAllConnections();
+      return closed;
+    },
+  };
+}
+
+async function upgrade(
+  sockets: WebSocketServer,
+  { authorize, onSocket }: ServerDeps,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
+  try {
+    if (pathOf(request) !== SYNC_PATH) {
+      reject(socket, 404, "not here; sockets are opened on /sync");
+      return;
+    }
+    const session = await authorize(request);
+    if (socket.destroyed) return;
+    sockets.handleUpgrade(request, socket, head, (webSocket) => onSocket(webSocket, session));
+  } catch (error) {
+    const { code, message } = toSpriteSyncError(error, "overloaded");
+    reject(socket, ERROR_TABLE[code].httpStatus, `${code}: ${message}`);
+  }
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? "").split("?", 1)[0] ?? "";
+}
+
+function reject(socket: Duplex, status: number, text: string): void {
+  const body = `${text}\n`;
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
+    "connection: close",
+    "content-type: text/plain; charset=utf-8",
+    `content-length: ${Buffer.byteLength(body)}`,
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+}
+
+function answer(request: IncomingMessage, response: ServerResponse, health: () => Health): void {
+  if (pathOf(request) !== HEALTH_PATH) {
+    response.writeHead(404, { "content-type": "text/plain" }).end("not here\n");
+    return;
+  }
+  const { ok, status, storage } = health();
+  response
+    .writeHead(ok ? 200 : 503, { "content-type": "application/json", "cache-control": "no-store" })
+    .end(JSON.stringify({ status, storage }));
+}
+
+function listen(http: Server, port: number, host: string | undefined): Promise<number> {
+  return new Promise((resolve, fail) => {
+    http.once("error", (error) => {
+      fail(
+        new SpriteSyncError("config-invalid", `cannot listen on port ${port}; set PORT`, { cause: error }),
+      );
+    });
+    http.listen(port, host, () => resolve((http.address() as AddressInfo).port));
+  });
+}

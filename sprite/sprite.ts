@@ -1,0 +1,233 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { performance } from "node:perf_hooks";
+import type { StorageAPI } from "cojson";
+import type { WebSocket } from "ws";
+import packageJson from "../package.json" with { type: "json" };
+import { helloMessage } from "../shared/control.ts";
+import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
+import type { GroupId } from "../shared/ids.ts";
+import { CLOSE, LIMITS } from "../shared/limits.ts";
+import type { Log } from "../shared/log.ts";
+import type { PassKeys } from "../shared/pass.ts";
+import { checkPass } from "./gatekeeper.ts";
+import { type Home, openHome } from "./home.ts";
+import { evaluate, type IdleState, onActivity } from "./idle.ts";
+import { Parents } from "./parents.ts";
+import { createSpriteServer, type Health, type SpriteServer } from "./server.ts";
+import { Upstream } from "./upstream.ts";
+
+/** Whose server this is: one home's, behind the edge; or everybody's, for browsers directly (`npm run single`). */
+export type Role =
+  | { readonly kind: "home"; readonly home: GroupId; readonly passKeys: PassKeys }
+  | { readonly kind: "single" };
+
+/** cojson's storage; one that knows whether its disk takes writes says so. */
+export type SpriteStorage = StorageAPI & { readonly state?: { readonly kind: "ok" | "failed" } };
+
+export interface SpriteDeps {
+  readonly role: Role;
+  /** Opens the storage. If it fails, the Sprite refuses everybody until it sleeps. */
+  readonly openStorage: () => Promise<SpriteStorage>;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly host?: string | undefined;
+  /** 0 = never. */
+  readonly sleepAfterMs: number;
+  /** The edge's address for clients; without it foreign parent groups are not followed. */
+  readonly syncUrl?: string | undefined;
+  readonly log: Log;
+  /** Nothing happened for a while, and all upstreams are closed; {@link Sprite.close} is what remains to be done. */
+  readonly onAsleep: () => void;
+}
+
+/** How often the idle time is looked at, at the most. */
+const IDLE_CHECK_MS = 1_000;
+/** How long a shutdown waits for the other side to answer a close frame. */
+const GOODBYE_MS = 1_000;
+/** How often a shutdown looks whether what it waits for is over. */
+const WAIT_CHECK_MS = 10;
+
+type Phase = "opening" | "open" | "storage-failed" | "asleep" | "stopping";
+
+/**
+ * The server of one home group (or of all, as `single`): HTTP in front, upstreams, the node and its storage behind.
+ *
+ * 1. It listens at once and lets upgrades wait for the storage: a cold start is a chain of waits that can overlap.
+ * 2. Whatever the phase, a socket it refuses or closes says why.
+ */
+export class Sprite {
+  /** Tells this awake period from others. */
+  readonly boot = randomUUID();
+  private readonly deps: SpriteDeps;
+  private readonly server: SpriteServer;
+  /** Never rejects: nobody may be waiting when the storage turns out not to open. */
+  private readonly opening: Promise<Home | undefined>;
+  private readonly upstreams = new Set<Upstream>();
+  private readonly timers: NodeJS.Timeout[] = [];
+  private phase: Phase = "opening";
+  private home: Home | undefined;
+  private storage: SpriteStorage | undefined;
+  private parents: Parents | undefined;
+  private idle: IdleState = { kind: "awake", since: performance.now() };
+  private upgrades = 0;
+  private opened = 0;
+  private closing: Promise<void> | undefined;
+
+  private constructor(deps: SpriteDeps) {
+    this.deps = deps;
+    this.opening = this.open();
+    this.server = createSpriteServer({
+      health: () => this.health(),
+      authorize: (request) => this.authorize(request),
+      onSocket: (socket, session) => this.attach(socket, session),
+    });
+  }
+
+  /** @returns the Sprite, listening, and its port. */
+  static async start(deps: SpriteDeps): Promise<{ sprite: Sprite; port: number }> {
+    const sprite = new Sprite(deps);
+    const port = await sprite.server.listen(deps.port, deps.host);
+    sprite.every(LIMITS.pingIntervalMs, () => sprite.ping());
+    const { sleepAfterMs } = deps;
+    if (sleepAfterMs > 0) sprite.every(Math.min(IDLE_CHECK_MS, sleepAfterMs / 4), () => sprite.checkIdle());
+    return { sprite, port };
+  }
+
+  /** Refuses new upstreams, closes those it has, finishes what is being stored and closes the storage. */
+  close(): Promise<void> {
+    this.closing ??= this.stop();
+    return this.closing;
+  }
+
+  private async open(): Promise<Home | undefined> {
+    const { role, openStorage, syncUrl, log } = this.deps;
+    try {
+      const storage = await openStorage();
+      const home = await openHome(role.kind === "home" ? role.home : undefined, storage);
+      if (syncUrl && role.kind === "home") {
+        this.parents = new Parents({ home, syncUrl, log, onActivity: () => this.touch() });
+      }
+      this.home = home;
+      this.storage = storage;
+      if (this.phase === "opening") this.phase = "open";
+      return home;
+    } catch (error) {
+      if (this.phase === "opening") this.phase = "storage-failed";
+      const failure = toSpriteSyncError(error, "storage-failed");
+      log.error({ code: failure.code }, `the storage does not open: ${failure.message}`);
+      return undefined;
+    }
+  }
+
+  private health(): Health {
+    const opening = this.phase === "storage-failed" ? "failed" : "opening";
+    const storage = this.storage ? (this.storage.state?.kind ?? "ok") : opening;
+    return { ok: this.phase === "open" && storage === "ok", status: this.phase, storage };
+  }
+
+  private async authorize(request: IncomingMessage): Promise<string> {
+    this.refuseUnlessAwake();
+    this.upgrades++;
+    try {
+      const { role } = this.deps;
+      const session =
+        role.kind === "home" ? (await checkPass(request, role.home, role.passKeys)).session : "single";
+      // Only now: whoever has no pass must not be able to keep a Sprite awake, and billed.
+      this.touch();
+      if (!(await this.opening)) {
+        throw new SpriteSyncError("storage-failed", "the storage of this Sprite does not open; see its log");
+      }
+      this.refuseUnlessAwake();
+      return session;
+    } finally {
+      this.upgrades--;
+    }
+  }
+
+  private refuseUnlessAwake(): void {
+    if (this.phase === "asleep" || this.phase === "stopping") {
+      throw new SpriteSyncError("asleep", "this Sprite is going to sleep; try again");
+    }
+  }
+
+  private attach(socket: WebSocket, session: string): void {
+    const { home } = this;
+    const { role, log } = this.deps;
+    if (!home || this.phase !== "open") {
+      socket.close(CLOSE.restart, this.boot);
+      return;
+    }
+    const id = `${role.kind}-${++this.opened}`;
+    const upstream = new Upstream({
+      socket,
+      id,
+      home,
+      log,
+      onActivity: () => this.touch(),
+      onClosed: (closed) => {
+        this.upstreams.delete(closed);
+        log.info({ upstream: id, session }, "upstream closed");
+      },
+    });
+    this.upstreams.add(upstream);
+    log.info({ upstream: id, session }, "upstream opened");
+    if (role.kind === "home") {
+      upstream.sendText(helloMessage({ home: role.home, boot: this.boot, version: packageJson.version }));
+    }
+    upstream.ping(Date.now());
+  }
+
+  private ping(): void {
+    const now = Date.now();
+    for (const upstream of this.upstreams) upstream.ping(now);
+  }
+
+  private touch(): void {
+    this.idle = onActivity(this.idle, performance.now());
+  }
+
+  private checkIdle(): void {
+    if (this.phase === "stopping" || this.phase === "asleep") return;
+    const busyUpstreams = [...this.upstreams].filter((upstream) => !upstream.isQuiet).length;
+    const pendingStores = this.home?.ledger.pending ?? 0;
+    const busy = { pendingStores, busyUpstreams, upgrades: this.upgrades };
+    this.idle = evaluate(this.idle, performance.now(), busy, this.deps.sleepAfterMs);
+    if (this.idle.kind === "awake") return;
+    this.phase = "asleep";
+    this.deps.log.info({ upstreams: this.upstreams.size }, "nothing happens; going to sleep");
+    this.closeUpstreams(CLOSE.asleep);
+    this.deps.onAsleep();
+  }
+
+  private closeUpstreams(code: number): void {
+    this.parents?.close();
+    for (const upstream of [...this.upstreams]) upstream.close(code, this.boot);
+  }
+
+  private async stop(): Promise<void> {
+    if (this.phase !== "asleep") this.phase = "stopping";
+    for (const timer of this.timers) clearInterval(timer);
+    this.closeUpstreams(CLOSE.restart);
+    const home = await this.opening;
+    if (home) {
+      await waitWhile(() => home.ledger.pending > 0, LIMITS.shutdownMs / 2);
+      await home.close();
+    }
+    // The last frames are on their way: the process must not end under them.
+    await waitWhile(() => this.upstreams.size > 0, GOODBYE_MS);
+    for (const upstream of this.upstreams) upstream.terminate();
+    await this.server.close();
+  }
+
+  private every(ms: number, what: () => void): void {
+    this.timers.push(setInterval(what, ms));
+  }
+}
+
+async function waitWhile(busy: () => boolean, limitMs: number): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  while (busy() && performance.now() < deadline) {
+    await new Promise((next) => setTimeout(next, WAIT_CHECK_MS));
+  }
+}

@@ -1,0 +1,258 @@
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import Corestore from "corestore";
+import type Hypercore from "hypercore";
+import type { Atom, CoreReads } from "hypercore-storage";
+import HypercoreStorage from "hypercore-storage";
+import { SpriteSyncError } from "../../shared/errors.ts";
+import { LOG_CORE } from "./format.ts";
+import { WalBarrier } from "./wal-barrier.ts";
+
+/** What an acknowledged write survives: `flush` the death of the process, `fsync` the death of the machine too. */
+export type Durability = "flush" | "fsync";
+
+export interface JournalOptions {
+  durability: Durability;
+  /** Bytes of RocksDB's memtable: bounds memory, the live write-ahead log, and the time of opening after a crash. */
+  writeBufferBytes: number;
+}
+
+/** One atomic change: blocks appended to the log, and rows. */
+export interface JournalChange {
+  readonly blocks: readonly Buffer[];
+  readonly puts: ReadonlyMap<string, Buffer>;
+  readonly deletes: readonly string[];
+  readonly deletedPrefixes: readonly string[];
+}
+
+/**
+ * The disk: one append-only Hypercore and rows beside it, in one RocksDB. The only module that touches the Holepunch
+ * libraries for the log. It has exactly one writer at a time, the committer: Hypercore lets a write outside the atom
+ * be overwritten silently (facts/storage.md §1b).
+ */
+export class Journal {
+  readonly store: Corestore;
+  readonly log: Hypercore;
+  readonly #barrier: WalBarrier | undefined;
+  #barrierBroken = false;
+  #reads: CoreReads | undefined;
+  /** The atom with its session of the log; absent before the first append and after a failed one. */
+  #writer: { atom: Atom; session: Hypercore } | undefined;
+
+  private constructor(store: Corestore, log: Hypercore, barrier: WalBarrier | undefined) {
+    this.store = store;
+    this.log = log;
+    this.#barrier = barrier;
+  }
+
+  /** @throws SpriteSyncError `storage-failed` when the directory is locked, unreadable or damaged beyond opening. */
+  static async open(directory: string, options: JournalOptions): Promise<Journal> {
+    const database = join(directory, "db");
+    let store: Corestore | undefined;
+    try {
+      mkdirSync(directory, { recursive: true });
+      deleteOldInfoLogs(database);
+      const storage = new HypercoreStorage(directory, {
+        // The default pins the store to its inode and refuses to open after a restore or an early power cut.
+        allowBackup: true,
+        writeBufferSize: options.writeBufferBytes,
+        // Erasing must free space in old blob files too, not only in the oldest quarter of them.
+        blobGarbageCollectionAgeCutOff: 1,
+        blobGarbageCollectionForceThreshold: 0.5,
+      });
+      store = new Corestore(storage);
+      await store.ready();
+      const log = store.get({ name: LOG_CORE });
+      await log.ready();
+      await endRecovery(log);
+      const barrier = options.durability === "fsync" ? new WalBarrier(database) : undefined;
+      const journal = new Journal(store, log, barrier);
+      // Reads the log's tree: one with nodes missing would take no writes, and must say so now.
+      await journal.#openWriter();
+      return journal;
+    } catch (error) {
+      // Gives the lock back; what cannot be opened may not close properly either.
+      await store?.close().catch(() => undefined);
+      throw openError(directory, error);
+    }
+  }
+
+  /** Blocks in the log = the sequence number of the next one. */
+  get length(): number {
+    return this.log.length;
+  }
+
+  /** Bytes ever appended. */
+  get bytes(): number {
+    return this.log.byteLength;
+  }
+
+  /** Rows by key, in one trip to the disk thread. An unreadable row is an Error in its place. */
+  async readRows(rowKeys: readonly string[]): Promise<(Buffer | null | Error)[]> {
+    const reads = this.#nextReads();
+    return Promise.all(rowKeys.map((key) => reads.getLocal(Buffer.from(key)).catch(asError)));
+  }
+
+  /** One row. @throws when it cannot be read. */
+  async readRow(key: string): Promise<Buffer | null> {
+    const [row] = await this.readRows([key]);
+    if (row instanceof Error) throw row;
+    return row ?? null;
+  }
+
+  /** Blocks by sequence number, in one trip. `null` = erased or never there; an unreadable block is an Error. */
+  async readBlocks(seqs: readonly number[]): Promise<(Buffer | null | Error)[]> {
+    const reads = this.#nextReads();
+    return Promise.all(seqs.map((seq) => reads.getBlock(seq).catch(asError)));
+  }
+
+  /** Rows whose key starts with `prefix`, in key order, optionally only those after the key `after`. */
+  async *rows(prefix: string, after?: string): AsyncGenerator<{ key: string; value: Buffer }> {
+    const gte = after === undefined ? Buffer.from(prefix) : Buffer.from(`${after}\0`);
+    const range = { gte, lt: prefixEnd(prefix) };
+    for await (const { key, value } of this.log.state.storage.createLocalStream(range)) {
+      yield { key: key.toString(), value };
+    }
+  }
+
+  /**
+   * Writes all of `change` or nothing of it, and resolves when it is durable.
+   * @throws the file system's or RocksDB's error. The change is then not acknowledged, but may be there or not.
+   */
+  async commit(change: JournalChange): Promise<void> {
+    // Rewritten after a failed barrier, a change may be there already and still need one that succeeds.
+    if (isEmpty(change) && !this.#barrierBroken) return;
+    try {
+      if (change.blocks.length > 0) await this.#append(change);
+      else await this.#writeRows(this.log, change);
+    } catch (error) {
+      // The atom is now ahead of the log: a new one starts from what is really there.
+      await this.#closeWriter();
+      throw error;
+    }
+    await this.#makeDurable();
+  }
+
+  /** Forgets the blocks `start` to `end - 1`. Only the committer's turn may call this: it writes outside the atom. */
+  async clear(start: number, end: number): Promise<void> {
+    await this.log.clear(start, end);
+  }
+
+  /** Rewrites the tables so that cleared blocks give their space back. */
+  async compact(): Promise<void> {
+    await this.store.storage.db.flush();
+    await this.store.storage.db.compactRange();
+  }
+
+  /** Puts everything written so far into table files, which RocksDB syncs. */
+  async flushTables(): Promise<void> {
+    await this.store.storage.db.flush();
+  }
+
+  async close(): Promise<void> {
+    await this.#closeWriter();
+    await this.store.close();
+    this.#barrier?.close();
+  }
+
+  /** Reads of the same turn of the event loop travel to the disk thread together: a trip costs more than a read. */
+  #nextReads(): CoreReads {
+    if (this.#reads !== undefined) return this.#reads;
+    const reads = this.log.state.storage.read();
+    this.#reads = reads;
+    // A tick queued by a microtask runs when no microtask is left, that is when all of this turn have asked.
+    process.nextTick(() => {
+      this.#reads = undefined;
+      reads.tryFlush();
+    });
+    return reads;
+  }
+
+  async #append(change: JournalChange): Promise<void> {
+    const { atom, session } = this.#writer ?? (await this.#openWriter());
+    await session.append([...change.blocks]);
+    await this.#writeRows(session, change);
+    await atom.flush();
+  }
+
+  async #openWriter(): Promise<{ atom: Atom; session: Hypercore }> {
+    const atom = this.store.storage.createAtom();
+    const session = this.log.session({ atom });
+    await session.ready();
+    this.#writer = { atom, session };
+    return this.#writer;
+  }
+
+  async #writeRows(core: Hypercore, change: JournalChange): Promise<void> {
+    const { puts, deletes, deletedPrefixes } = change;
+    const writes = core.state.storage.write();
+    for (const prefix of deletedPrefixes) writes.deleteLocalRange(Buffer.from(prefix), prefixEnd(prefix));
+    for (const key of deletes) writes.deleteLocal(Buffer.from(key));
+    for (const [key, value] of puts) writes.putLocal(Buffer.from(key), value);
+    await writes.flush();
+  }
+
+  async #makeDurable(): Promise<void> {
+    if (this.#barrier === undefined) return;
+    // After a failed fdatasync the kernel may drop the dirty pages and report success the next time, so only a
+    // table file written anew counts.
+    if (this.#barrierBroken) await this.flushTables();
+    this.#barrierBroken = true;
+    await this.#barrier.sync();
+    this.#barrierBroken = false;
+  }
+
+  async #closeWriter(): Promise<void> {
+    const session = this.#writer?.session;
+    this.#writer = undefined;
+    // A session that failed to open or to write may fail to close as well; the next one does not depend on it.
+    await session?.close().catch(() => undefined);
+  }
+}
+
+/** Every open leaves a `LOG.old.*` of ~45 KB and RocksDB keeps a thousand: 45 MB in a Sprite that sleeps often. */
+function deleteOldInfoLogs(database: string): void {
+  let names: string[];
+  try {
+    names = readdirSync(database);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    throw error;
+  }
+  for (const name of names) {
+    if (name.startsWith("LOG.old.")) rmSync(join(database, name), { force: true });
+  }
+}
+
+/**
+ * After RocksDB refused a write-ahead log, hypercore-storage marks every core "recovering", and appends then wait for
+ * replication peers for ever (facts/storage.md §1c). There are none here; what is on disk is all there is.
+ */
+async function endRecovery(log: Hypercore): Promise<void> {
+  if (!log.core.header.hints.recovering) return;
+  log.core.header.hints.recovering = 0;
+  log.core.hintsChanged = true;
+  await log.core.flushHints();
+}
+
+function openError(directory: string, error: unknown): SpriteSyncError {
+  const reason = error instanceof Error ? error.message : String(error);
+  if (/\block\b/i.test(reason)) {
+    const what = `The store in ${directory} is open in another process. Stop that process, or give this one a directory of its own.`;
+    return new SpriteSyncError("storage-failed", what, { cause: error });
+  }
+  const what = `The store in ${directory} cannot be opened: ${reason}. If the disk is sound, restore the directory from a backup.`;
+  return new SpriteSyncError("storage-failed", what, { cause: error });
+}
+
+function isEmpty({ blocks, puts, deletes, deletedPrefixes }: JournalChange): boolean {
+  return blocks.length + puts.size + deletes.length + deletedPrefixes.length === 0;
+}
+
+function prefixEnd(prefix: string): Buffer {
+  return Buffer.concat([Buffer.from(prefix), Buffer.from([0xff])]);
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

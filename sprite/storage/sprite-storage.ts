@@ -1,0 +1,242 @@
+import type { CojsonInternalTypes, CoValueCore, RawCoID, SessionID, StorageAPI } from "cojson";
+import { emptyKnownState, logger } from "cojson";
+import { DeletedCoValuesEraserScheduler } from "cojson/dist/storage/DeletedCoValuesEraserScheduler.js";
+import { StorageKnownState } from "cojson/dist/storage/knownState.js";
+import type { CorrectionCallback, StorageReconciliationAcquireResult } from "cojson/dist/storage/types.js";
+import type { PeerID } from "cojson/dist/sync.js";
+import type { StorageState } from "./committer.ts";
+import type { Engine } from "./engine.ts";
+import { isStorableId } from "./format.ts";
+import { Loader } from "./loader.ts";
+import type { DamageRecord } from "./repairer.ts";
+import type { CoValueRow } from "./row.ts";
+import { StoreRequest } from "./store-request.ts";
+import type { SyncStateUpdate } from "./sync-tracking.ts";
+
+type NewContentMessage = CojsonInternalTypes.NewContentMessage;
+type CoValueKnownState = CojsonInternalTypes.CoValueKnownState;
+
+/** cojson's StorageAPI on one {@link Engine}; it holds what belongs to one LocalNode. */
+export class SpriteStorage implements StorageAPI {
+  readonly #engine: Engine;
+  readonly #loader: Loader;
+  readonly #release: () => Promise<void>;
+  /** CoValues that the LocalNode has in memory: not loaded again as dependencies. */
+  readonly #inMemory = new Set<RawCoID>();
+  readonly #validDeletes = new Set<RawCoID>();
+  readonly #loads = new Set<Promise<boolean>>();
+  readonly #knownStateLoads = new Map<string, Promise<CoValueKnownState | undefined>>();
+  #eraserScheduler: DeletedCoValuesEraserScheduler | undefined;
+  #erasing: AbortController | undefined;
+  #closing: Promise<void> | undefined;
+  /** Durable states only: they grow after a flush, never before. */
+  readonly knownStates = new StorageKnownState();
+
+  /** @param release gives the engine back when this is closed; others in the process may still use it. */
+  constructor(engine: Engine, release: () => Promise<void> = () => engine.close()) {
+    this.#engine = engine;
+    this.#release = release;
+    this.#loader = new Loader({
+      journal: engine.journal,
+      rowStore: engine.rowStore,
+      settled: (id) => engine.committer.settled(id),
+      inMemory: this.#inMemory,
+      found: (row) => this.#showKnownState(row),
+      loaded: (row) => this.knownStates.handleUpdate(row.id, this.getKnownState(row.id)),
+      damaged: (id, row, error) => this.#damaged(id, row, error),
+    });
+  }
+
+  /** Whether the disk takes writes. */
+  get state(): StorageState {
+    return this.#engine.committer.state;
+  }
+
+  /** CoValues that were found damaged since the store was made. */
+  damages(): Promise<DamageRecord[]> {
+    return this.#engine.repairer.damages();
+  }
+
+  async load(
+    id: string,
+    callback: (data: NewContentMessage) => void,
+    done?: (found: boolean) => void,
+  ): Promise<void> {
+    this.#interruptErasing();
+    if (this.#closing !== undefined || !isStorableId(id)) return done?.(false);
+    const loading = this.#loader.load(id as RawCoID, callback);
+    this.#loads.add(loading);
+    const found = await loading.finally(() => this.#loads.delete(loading));
+    done?.(found);
+  }
+
+  store(data: NewContentMessage, handleCorrection: CorrectionCallback, done?: () => void): void {
+    if (this.#closing !== undefined || !isStorableId(data.id)) return;
+    this.#interruptErasing();
+    const request = new StoreRequest(data, handleCorrection, {
+      deleteIsValid: this.#validDeletes.has(data.id),
+      committed: (row) => {
+        if (row !== undefined) this.#stored(row);
+        done?.();
+      },
+    });
+    this.#engine.committer.enqueue(request);
+  }
+
+  getKnownState(id: string): CoValueKnownState {
+    return this.knownStates.getKnownState(id);
+  }
+
+  loadKnownState(id: string, callback: (knownState: CoValueKnownState | undefined) => void): void {
+    const cached = this.knownStates.getCachedKnownState(id);
+    if (cached !== undefined) {
+      callback(cached);
+      return;
+    }
+    let loading = this.#knownStateLoads.get(id);
+    if (loading === undefined) {
+      loading = this.#loadKnownState(id).finally(() => this.#knownStateLoads.delete(id));
+      this.#knownStateLoads.set(id, loading);
+    }
+    loading.then(callback);
+  }
+
+  waitForSync(id: string, coValue: CoValueCore): Promise<void> {
+    return this.knownStates.waitForSync(id, coValue);
+  }
+
+  trackCoValuesSyncState(updates: SyncStateUpdate[], done?: () => void): void {
+    // A node that shuts down waits for `done`, whatever the disk says.
+    this.#engine.syncTracking.track(updates).catch(logFailed("track unsynced CoValues")).then(done);
+  }
+
+  getUnsyncedCoValueIDs(callback: (ids: RawCoID[]) => void): void {
+    this.#engine.syncTracking.unsynced().then(callback, logFailed("list unsynced CoValues"));
+  }
+
+  stopTrackingSyncState(id: RawCoID): void {
+    this.#engine.syncTracking.stop(id).catch(logFailed("stop tracking a CoValue"));
+  }
+
+  getCoValueIDs(limit: number, offset: number, callback: (batch: { id: RawCoID }[]) => void): void {
+    const ids = this.#engine.ids(limit, offset);
+    ids.then((batch) => callback(batch.map((id) => ({ id }))), logFailed("list CoValues"));
+  }
+
+  getCoValueCount(callback: (count: number) => void): void {
+    callback(this.#engine.committer.count);
+  }
+
+  tryAcquireStorageReconciliationLock(
+    sessionId: SessionID,
+    peerId: PeerID,
+    callback: (result: StorageReconciliationAcquireResult) => void,
+  ): void {
+    this.#engine.tryAcquireLock(sessionId, peerId).then(callback, logFailed("acquire a reconciliation lock"));
+  }
+
+  renewStorageReconciliationLock(sessionId: SessionID, peerId: PeerID, offset: number): void {
+    this.#engine.renewLock(sessionId, peerId, offset).catch(logFailed("renew a reconciliation lock"));
+  }
+
+  releaseStorageReconciliationLock(sessionId: SessionID, peerId: PeerID): void {
+    this.#engine.releaseLock(sessionId, peerId).catch(logFailed("release a reconciliation lock"));
+  }
+
+  markDeleteAsValid(id: RawCoID): void {
+    this.#validDeletes.add(id);
+    this.#eraserScheduler?.onEnqueueDeletedCoValue();
+  }
+
+  enableDeletedCoValuesErasure(): void {
+    if (this.#eraserScheduler !== undefined) return;
+    this.#eraserScheduler = new DeletedCoValuesEraserScheduler({
+      run: async () => {
+        await this.eraseAllDeletedCoValues();
+        return { hasMore: await this.#engine.eraser.unfinished() };
+      },
+    });
+    this.#eraserScheduler.scheduleStartupDrain();
+  }
+
+  /** Erases until all are done or a load or store wants the disk; the scheduler then comes again. */
+  async eraseAllDeletedCoValues(): Promise<void> {
+    const { eraser } = this.#engine;
+    const ids = await eraser.pending();
+    const erasing = new AbortController();
+    this.#erasing = erasing;
+    for (const id of ids) {
+      if (erasing.signal.aborted) return;
+      await eraser.erase(id).catch((error: unknown) => {
+        // One that cannot be read must not keep the others from being erased; it stays in the queue.
+        logger.error("A deleted CoValue could not be erased", { id, err: error });
+      });
+    }
+    if (!erasing.signal.aborted) await eraser.sweep();
+  }
+
+  onCoValueUnmounted(id: RawCoID): void {
+    this.#inMemory.delete(id);
+    this.#validDeletes.delete(id);
+    this.knownStates.deleteKnownState(id);
+  }
+
+  /** Writes everything that was handed to `store` before, then closes the files. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#eraserScheduler?.dispose();
+    this.#interruptErasing();
+    await Promise.allSettled(this.#loads);
+    await this.#release();
+  }
+
+  async #loadKnownState(id: string): Promise<CoValueKnownState | undefined> {
+    if (!isStorableId(id)) return undefined;
+    try {
+      await this.#engine.committer.settled(id);
+      const row = await this.#engine.rowStore.get(id);
+      return row === undefined ? undefined : this.#showKnownState(row);
+    } catch (error) {
+      // cojson then does a full load, which repairs what can be repaired.
+      logger.warn("Failed to load knownState from storage", { id, err: error });
+      return undefined;
+    }
+  }
+
+  /** Puts what is durable into the known state, whose object identity callers rely on. */
+  #showKnownState(row: CoValueRow): CoValueKnownState {
+    const knownState = this.getKnownState(row.id);
+    knownState.header = true;
+    for (const { id, count } of row.coSessions) knownState.sessions[id] = count;
+    return knownState;
+  }
+
+  #stored(row: CoValueRow): void {
+    this.#inMemory.add(row.id);
+    this.knownStates.handleUpdate(row.id, this.#showKnownState(row));
+  }
+
+  /** @returns whether the CoValue is another one now: repaired, or changed while it was being read. */
+  async #damaged(id: RawCoID, row: CoValueRow | undefined, error: Error): Promise<boolean> {
+    const { rowStore, repairer } = this.#engine;
+    const seen = await Promise.resolve(rowStore.get(id)).catch(() => undefined);
+    if (seen !== undefined && seen !== row) return true;
+    logger.error("A stored CoValue is damaged; clients are asked again for what is lost", { id, err: error });
+    await repairer.repair(id, error);
+    this.knownStates.setKnownState(id, emptyKnownState(id));
+    return (await rowStore.get(id)) !== undefined;
+  }
+
+  #interruptErasing(): void {
+    this.#erasing?.abort();
+    this.#erasing = undefined;
+  }
+}
+
+function logFailed(what: string): (error: unknown) => void {
+  return (error) => logger.error(`Storage could not ${what}`, { err: error });
+}

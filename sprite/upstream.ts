@@ -1,0 +1,200 @@
+import { cojsonInternals, type Peer, type PeerState, type SyncMessage } from "cojson";
+import type { WebSocket } from "ws";
+import { errorMessage, pingMessage } from "../shared/control.ts";
+import { ERROR_TABLE, SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
+import { splitFrame } from "../shared/frames.ts";
+import { type CoValueId, isCoValueId, parseCoValueId } from "../shared/ids.ts";
+import type { Log } from "../shared/log.ts";
+import { parseMessage } from "../shared/messages.ts";
+import { AckGate } from "./ack.ts";
+import { Admission } from "./admission.ts";
+import type { Home } from "./home.ts";
+import { Outgoing } from "./outgoing.ts";
+
+/** Ping intervals without a protocol pong after which the edge on the other side counts as dead. */
+const MISSED_PONGS = 3;
+/** A close reason has 123 bytes at most (RFC 6455 §5.5); ours are ASCII. */
+const REASON_CHARS = 120;
+/**
+ * Rejected batches that one upstream may cause before the node stops listening to it about the CoValue: each costs a
+ * replay of that CoValue.
+ */
+const REJECTIONS = 16;
+
+export interface UpstreamDeps {
+  readonly socket: WebSocket;
+  /** Unique among the upstreams of this process. */
+  readonly id: string;
+  readonly home: Home;
+  readonly log: Log;
+  /** Any cojson message went in or out. */
+  readonly onActivity: () => void;
+  /** The socket is gone; after an orderly close that means that the other side has read everything. */
+  readonly onClosed: (upstream: Upstream) => void;
+}
+
+/**
+ * One socket as one peer of the node.
+ *
+ * In: frame → messages → admission → node. A bad message is answered and the next one is fine; a bad frame ends this
+ * socket only. Out: node → ack gate → outgoing queue → frames.
+ * It is not cojson-transport-ws's peer, which a frame that is a JSON primitive leaves deaf (design §7).
+ */
+export class Upstream {
+  readonly id: string;
+  private readonly deps: UpstreamDeps;
+  private readonly incoming = new cojsonInternals.ConnectedPeerChannel();
+  private readonly outgoing: Outgoing;
+  private readonly gate: AckGate;
+  private readonly admission: Admission;
+  private readonly peer: PeerState;
+  private closed = false;
+  private unanswered = 0;
+  private rejections = 0;
+
+  constructor(deps: UpstreamDeps) {
+    const { socket, id, home } = deps;
+    this.deps = deps;
+    this.id = id;
+    this.outgoing = new Outgoing(socket);
+    this.gate = new AckGate(home.ledger, (message) => this.outgoing.push(message));
+    this.peer = this.addPeer(home);
+    this.admission = new Admission({
+      home,
+      peer: () => this.peer,
+      deliver: (message) => this.incoming.push(message),
+      reply: (text) => this.sendText(text),
+      refuse: (error, refused) => this.refuse(error, refused),
+    });
+    socket.on("message", (data, isBinary) => this.receive(isBinary ? data : data.toString()));
+    socket.on("pong", () => {
+      this.unanswered = 0;
+    });
+    // "close" follows every error; without a listener a reset connection would end the process.
+    socket.on("error", (error) => deps.log.debug({ upstream: id, error: error.message }, "upstream failed"));
+    socket.on("close", () => {
+      this.detach();
+      deps.onClosed(this);
+    });
+  }
+
+  /** Whether nothing waits on either way. */
+  get isQuiet(): boolean {
+    return this.admission.isIdle && this.outgoing.isDrained;
+  }
+
+  /** Sends a text at once, before messages that wait. */
+  sendText(text: string): void {
+    this.outgoing.pushText(text);
+  }
+
+  /** Proof of life for the browsers behind the edge, and a check that the edge is there. */
+  ping(now: number): void {
+    const { socket } = this.deps;
+    if (socket.readyState !== socket.OPEN) return;
+    if (this.unanswered++ >= MISSED_PONGS) {
+      socket.terminate();
+      return;
+    }
+    this.outgoing.pushText(pingMessage(now, "sprite"));
+    socket.ping();
+  }
+
+  /** Says goodbye after everything that is ready to go. Messages that arrive from now on are dropped. */
+  close(code: number, reason: string): void {
+    if (this.closed) return;
+    this.outgoing.flushAll();
+    this.deps.socket.close(code, reason);
+    this.detach();
+  }
+
+  terminate(): void {
+    this.deps.socket.terminate();
+  }
+
+  private addPeer(home: Home): PeerState {
+    const { syncManager } = home.node;
+    const peer: Peer = {
+      id: this.id,
+      role: "client",
+      persistent: false,
+      incoming: this.incoming,
+      outgoing: {
+        push: (message) => this.push(message),
+        close: () => {},
+        onClose: () => {},
+      },
+    };
+    syncManager.addPeer(peer);
+    const state = syncManager.peers[this.id];
+    if (!state) throw new Error(`the node took no peer ${this.id}`);
+    return state;
+  }
+
+  /** From the node. */
+  private push(message: SyncMessage | "Disconnected"): void {
+    if (this.closed || message === "Disconnected") return;
+    this.deps.onActivity();
+    // Every content that the node has handled is answered with a `known`, so a rejection shows here.
+    if (message.action === "known") this.reportRejection(message.id);
+    this.gate.push(message);
+  }
+
+  private reportRejection(id: string): void {
+    const { node } = this.deps.home;
+    if (!isCoValueId(id)) return;
+    const core = node.getCoValue(id as string as `co_z${string}`);
+    if (!core.isErroredInPeer(this.id)) return;
+    this.refuse(
+      new SpriteSyncError("bad-message", "the content was rejected: wrong signature, or not allowed"),
+      id,
+    );
+    // cojson would ignore everything else that this peer says about the CoValue.
+    if (++this.rejections <= REJECTIONS) core.markFoundInPeer(this.id, core.loadingState);
+  }
+
+  /** From the socket. */
+  private receive(frame: unknown): void {
+    if (this.closed) return;
+    let texts: string[];
+    try {
+      texts = splitFrame(frame);
+    } catch (error) {
+      const { code, message } = toSpriteSyncError(error, "bad-frame");
+      this.deps.log.warn({ upstream: this.id, code }, "bad frame");
+      this.close(ERROR_TABLE[code].closeCode, message.slice(0, REASON_CHARS));
+      return;
+    }
+    for (const text of texts) this.receiveMessage(text);
+  }
+
+  private receiveMessage(text: string): void {
+    try {
+      const message = parseMessage(text);
+      if (message.action !== "control") this.deps.onActivity();
+      this.admission.receive(message);
+    } catch (error) {
+      this.refuse(toSpriteSyncError(error, "bad-message"), idIn(text));
+    }
+  }
+
+  private refuse(error: SpriteSyncError, id: CoValueId | undefined): void {
+    this.deps.log.warn({ upstream: this.id, code: error.code, covalue: id }, error.message);
+    this.sendText(errorMessage(error, id));
+  }
+
+  /** Takes the peer from the node. */
+  private detach(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.admission.close();
+    this.gate.close();
+    // The peer state goes with the peer: cojson forgets what this client follows.
+    this.incoming.push("Disconnected");
+  }
+}
+
+/** The id in a message that was refused, to name it in the answer. */
+function idIn(text: string): CoValueId | undefined {
+  return parseCoValueId(/"id":"(co_z[^"]{1,40})"/.exec(text.slice(0, 1_000))?.[1]);
+}
