@@ -41,6 +41,9 @@ const schema = z.object({
   LOG_FORMAT: z.enum(["object", "json"]).default("object"),
 });
 
+/** The names of all settings, for the documentation's test. */
+export const EDGE_SETTINGS: readonly string[] = Object.keys(schema.shape);
+
 /** How the configuration wants things logged, for `workersLog`. */
 export function logOptions(config: EdgeConfig): LogOptions {
   return { least: config.LOG_LEVEL, format: config.LOG_FORMAT };
