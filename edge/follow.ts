@@ -101,6 +101,14 @@ export class Follow {
     return first && isBehind(arriving, this.state);
   }
 
+  /**
+   * The home refused what the client sent, for a reason that will not change by itself. The value is not owed any more:
+   * or a Sprite would be kept awake for ever by content that it never takes.
+   */
+  refused(): void {
+    this.evidence = undefined;
+  }
+
   /** The upstream is gone, with whatever was on its way in either direction. */
   upstreamLost(): void {
     this.replay = true;

@@ -1,4 +1,4 @@
-import { errorMessage } from "../shared/control.ts";
+import { errorMessage, parseError } from "../shared/control.ts";
 import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { splitFrame } from "../shared/frames.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
@@ -16,6 +16,7 @@ import type { PlacementPolicy } from "../shared/placement.ts";
 import type { Directory, Resolution } from "./directory.ts";
 import { Follow } from "./follow.ts";
 import { Intake, type ValueMessage } from "./intake.ts";
+import { Interests } from "./interests.ts";
 import { Reconciles } from "./reconcile.ts";
 
 /** The router's way to one Sprite. Opening, waking and closing are the upstream's own business. */
@@ -50,8 +51,7 @@ export class Router {
   readonly #deps: RouterDeps;
   readonly #intake: Intake;
   readonly #follows = new Map<CoValueId, Follow>();
-  /** Sprites that hold, or asked for, a replica of a value: `id -> Sprites` that are not its home. */
-  readonly #interested = new Map<CoValueId, Set<GroupId>>();
+  readonly #interests = new Interests();
   /** What the client has of the ids that it asked for and nobody has created yet. */
   readonly #unknown = new Map<CoValueId, KnownState>();
   readonly #reconciles = new Reconciles();
@@ -110,6 +110,9 @@ export class Router {
         this.#reconciles.acknowledged(message.batch, from);
         this.#finishReconciles();
         return;
+      case "control":
+        this.#spriteComplains(from, message.text);
+        return;
       default:
         this.#deps.toClient(message.text);
     }
@@ -127,10 +130,7 @@ export class Router {
   lost(home: GroupId): void {
     for (const follow of this.#follows.values()) if (follow.home === home) follow.upstreamLost();
     this.#reconciles.lost(home);
-    for (const [id, sprites] of this.#interested) {
-      sprites.delete(home);
-      if (sprites.size === 0) this.#interested.delete(id);
-    }
+    this.#interests.forget(home);
   }
 
   /** Whether something of this home is still owed in either direction, so that it has to be attached again now. */
@@ -180,7 +180,7 @@ export class Router {
 
   #clientSends(message: ContentMessage, home: GroupId): void {
     const follow = this.#follow(message.id, home);
-    if (this.#interested.has(message.id) && follow.hasAcked(message)) {
+    if (this.#interests.of(message.id).size > 0 && follow.hasAcked(message)) {
       // Some Sprite asked the client for a value that its home stored long ago: the home need not hear it, or wake for it,
       // again. The client has to, because that Sprite's question made it forget what the home has.
       this.#deps.toClient(knownStateMessage("known", message.id, follow.state));
@@ -206,7 +206,7 @@ export class Router {
   }
 
   #toInterested(message: ValueMessage, home: GroupId): void {
-    for (const sprite of this.#interested.get(message.id) ?? []) {
+    for (const sprite of this.#interests.of(message.id)) {
       if (sprite !== home && this.#deps.upstream(sprite).open) this.#send(sprite, message.text);
     }
   }
@@ -232,10 +232,7 @@ export class Router {
   }
 
   #spriteWants(from: GroupId, id: CoValueId): void {
-    if (this.#homeOf(id) === from) return;
-    const sprites = this.#interested.get(id);
-    if (sprites) sprites.add(from);
-    else this.#interested.set(id, new Set([from]));
+    if (this.#homeOf(id) !== from) this.#interests.add(id, from);
   }
 
   #spriteSends(from: GroupId, message: ContentMessage): void {
@@ -272,6 +269,13 @@ export class Router {
       if (message.state.header) this.#reconciles.uploaded(message.id);
       this.#finishReconciles();
     }
+  }
+
+  #spriteComplains(from: GroupId, text: string): void {
+    const complaint = parseError(text);
+    const follow = complaint?.id && this.#follows.get(complaint.id);
+    if (follow && follow.home === from && !complaint.retry) follow.refused();
+    this.#deps.toClient(text);
   }
 
   async #reconcile(message: ReconcileMessage): Promise<void> {

@@ -46,6 +46,9 @@ type State =
   | { readonly kind: "asleep"; readonly stopWatching: () => void }
   | { readonly kind: "closed" };
 
+/** A client that is owed a repair and answers none of them must not keep a Sprite from sleeping. */
+const FRUITLESS_ATTACHES = 2;
+
 /**
  * One session's socket to one Sprite, whether it exists at the moment or not.
  *
@@ -60,6 +63,8 @@ export class Upstream implements UpstreamPort {
   #state: State = { kind: "idle" };
   #queue: string[] = [];
   #queuedChars = 0;
+  /** Attaches in a row that were made only because something was owed, and during which the client sent nothing. */
+  #fruitless = 0;
   readonly #outbox: Outbox;
 
   constructor(home: GroupId, deps: UpstreamDeps) {
@@ -78,6 +83,7 @@ export class Upstream implements UpstreamPort {
   }
 
   send(message: string): boolean {
+    this.#fruitless = 0;
     if (this.#state.kind === "open") {
       this.#outbox.push(message);
       return true;
@@ -163,10 +169,17 @@ export class Upstream implements UpstreamPort {
     const boot = this.#state.kind === "open" ? this.#state.socket.boot : "";
     this.#state = { kind: "idle" };
     this.#deps.onLost(this.#home);
-    if (this.#deps.owes(this.#home)) this.#retryAfter(0, CLOSE.asleep === code ? 0 : this.#backoff(0));
-    else if (code === CLOSE.asleep) this.#sleep(boot);
+    if (code === CLOSE.asleep) this.#fellAsleep(boot);
     // Something may have been on its way to the client when the socket broke: only attaching again can tell.
-    else if (this.#deps.follows(this.#home)) this.#retryAfter(0, this.#backoff(0));
+    else if (this.#deps.follows(this.#home) || this.#deps.owes(this.#home))
+      this.#retryAfter(0, this.#backoff(0));
+  }
+
+  #fellAsleep(boot: string): void {
+    const again = this.#deps.owes(this.#home) && this.#fruitless < FRUITLESS_ATTACHES;
+    if (again) this.#fruitless++;
+    if (again) this.#retryAfter(0, 0);
+    else this.#sleep(boot);
   }
 
   #sleep(boot: string): void {

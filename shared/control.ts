@@ -1,5 +1,5 @@
-import type { ErrorCode, SpriteSyncError } from "./errors.ts";
-import type { CoValueId, GroupId } from "./ids.ts";
+import { ERROR_TABLE, type ErrorCode, type SpriteSyncError } from "./errors.ts";
+import { type CoValueId, type GroupId, parseCoValueId } from "./ids.ts";
 
 /**
  * Messages beside cojson's protocol. They carry `type` and no `action`, which cojson-transport-ws ignores, so all of
@@ -42,4 +42,14 @@ export function parseHello(text: string): Hello | undefined {
 /** Tells the other side which message was refused and why. Clients ignore it; people read it in the frame inspector. */
 export function errorMessage(error: SpriteSyncError, id?: CoValueId): string {
   return JSON.stringify({ type: "error", code: error.code satisfies ErrorCode, id, message: error.message });
+}
+
+/** @returns which value an error message is about, and whether sending the same again can help; `undefined` for anything else. */
+export function parseError(
+  text: string,
+): { readonly id: CoValueId | undefined; readonly retry: boolean } | undefined {
+  const value = JSON.parse(text) as { type?: unknown; code?: unknown; id?: unknown };
+  if (value.type !== "error" || typeof value.code !== "string") return undefined;
+  const known = value.code in ERROR_TABLE ? ERROR_TABLE[value.code as ErrorCode] : undefined;
+  return { id: parseCoValueId(value.id), retry: known?.retry ?? true };
 }

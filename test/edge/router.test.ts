@@ -311,6 +311,17 @@ describe("an upstream that is lost", () => {
     expect(harness.router.owes(v.group.id as never)).toBe(true);
   });
 
+  test("is not owed content that the Sprite refused for good", async () => {
+    const harness = await following();
+    await harness.client(more(v.map.id, 0, 2));
+    const complaint = { type: "error", code: "foreign-covalue", id: v.map.id, message: "not here" };
+    await harness.fromSprite(v.group.id, { ...complaint, code: "storage-failed" });
+    expect(harness.router.owes(v.group.id as never)).toBe(true);
+    await harness.fromSprite(v.group.id, complaint);
+    expect(harness.router.owes(v.group.id as never)).toBe(false);
+    expect(harness.take()).toMatchObject([{ action: "control" }, { action: "control", type: "error" }]);
+  });
+
   test("whose queue overflowed repairs every value of its home", async () => {
     const harness = await following();
     harness.lose(v.group.id);

@@ -158,6 +158,17 @@ describe("an upstream", () => {
     expect(harness.dials).toHaveLength(2);
   });
 
+  test("lets a Sprite sleep although something is owed, when attaching again leads to nothing", async () => {
+    harness.upstream.attach();
+    harness.owes = true;
+    for (let n = 0; n < 2; n++) {
+      (await harness.connect()).end(CLOSE.asleep);
+      await harness.fire();
+    }
+    (await harness.connect("boot-last")).end(CLOSE.asleep);
+    expect([harness.timers, harness.watches]).toMatchObject([[], [{ boot: "boot-last" }]]);
+  });
+
   test("does not watch what nobody follows", async () => {
     harness.follows = false;
     harness.upstream.attach();
