@@ -154,8 +154,10 @@ export async function loadFresh(sprite: Pick<TestSprite, "url" | "home">, id: Ra
   const { node } = newAccount().core;
   const connection = await connect(node, sprite);
   const map = await node.load(id as RawCoMap["id"]);
-  connection.close();
   if (map === "unavailable") throw new Error(`${id} is unavailable`);
+  // A long one comes in pieces.
+  await map.core.waitForFullStreaming();
+  connection.close();
   return map;
 }
 

@@ -6,8 +6,10 @@ import { crypto } from "./crypto.ts";
 export interface Client {
   readonly node: LocalNode;
   readonly accountID: string;
-  /** Connects a client that was started offline. */
+  /** Connects a client that was started offline, or disconnected. */
   connect(): void;
+  /** Ends the connection from this side and makes no new one. */
+  disconnect(): void;
   /** How often its socket was closed by the other side, or lost. */
   readonly closures: () => number;
   /** Loads a value, or throws. */
@@ -47,6 +49,7 @@ export async function startClient(
     node,
     accountID,
     connect: connection.enable,
+    disconnect: connection.disable,
     closures: () => closures,
     async load<T extends RawCoValue>(id: string): Promise<T> {
       const value = await node.load(id as CoID<T>);

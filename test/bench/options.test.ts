@@ -1,0 +1,19 @@
+import { describe, expect, test } from "vitest";
+import { parseOptions, SECTIONS } from "../../bench/options.ts";
+
+describe("the bench's command line", () => {
+  test("runs everything unless sections are named", () => {
+    expect(parseOptions([])).toEqual({ sections: [...SECTIONS], quick: false, write: false });
+    expect(parseOptions(["--only", "wake", "--only", "edge"]).sections).toEqual(["edge", "wake"]);
+    expect(parseOptions(["--only", "sync,wake", "--quick"])).toMatchObject({
+      sections: ["sync", "wake"],
+      quick: true,
+    });
+  });
+
+  test("refuses what it does not know, and to keep rough figures", () => {
+    expect(() => parseOptions(["--only", "egde"])).toThrow(/egde/);
+    expect(() => parseOptions(["--fast"])).toThrow(/fast/);
+    expect(() => parseOptions(["--quick", "--write"])).toThrow(/--write/);
+  });
+});
