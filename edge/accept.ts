@@ -68,5 +68,6 @@ function sessionDeps(socket: WebSocket, request: Request, env: Env, config: Edge
     wants: (onPlaced, pause) =>
       new Wants({ connect: (name) => shard(name).fetch("https://directory/want", upgrade), onPlaced, pause }),
     log,
+    onEnd: () => locator.end(),
   };
 }

@@ -25,11 +25,16 @@ export class Locator {
   readonly #places: LRUCache<GroupId, SpritePlace>;
   readonly #flights: Map<GroupId, Promise<SpritePlace>>;
 
+  readonly #own = new Map<GroupId, Promise<SpritePlace>>();
+  readonly #ended = Promise.withResolvers<never>();
+
   constructor(deps: LocatorDeps) {
     this.#coordinator = deps.coordinator;
     this.#kv = deps.kv;
     this.#places = deps.places ?? isolatePlaces;
     this.#flights = deps.flights ?? isolateFlights;
+    // Nobody may be listening when the session ends.
+    this.#ended.promise.catch(() => undefined);
   }
 
   /**
@@ -42,15 +47,30 @@ export class Locator {
     const cached = this.#places.get(home);
     if (cached) return cached;
     const underway = this.#flights.get(home);
-    // A flight belongs to another session; if that one ends, its promise never settles. So we do not wait for ever.
+    // Whoever asks itself instead ends in the coordinator's flight.
     if (underway) return withLimit(underway, LIMITS.joinFlightMs).catch(() => this.#ask(home, fresh));
-    const flight = this.#find(home, fresh);
+    const flight = Promise.race([this.#find(home, fresh), this.#ended.promise]);
     this.#flights.set(home, flight);
+    this.#own.set(home, flight);
     try {
       return await flight;
     } finally {
-      if (this.#flights.get(home) === flight) this.#flights.delete(home);
+      this.#land(home, flight);
     }
+  }
+
+  /**
+   * The session ends. What it has under way will never settle, because workerd drops the rest of a request whose client
+   * has left; other sessions that joined are told to ask for themselves.
+   */
+  end(): void {
+    this.#ended.reject(new SpriteSyncError("transient", "the session that asked has ended"));
+    for (const [home, flight] of this.#own) this.#land(home, flight);
+  }
+
+  #land(home: GroupId, flight: Promise<SpritePlace>): void {
+    if (this.#flights.get(home) === flight) this.#flights.delete(home);
+    if (this.#own.get(home) === flight) this.#own.delete(home);
   }
 
   /** Reports the awake period that a dial met. Until this resolves, sessions that watch may not have been told. */

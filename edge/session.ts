@@ -26,6 +26,8 @@ export interface SessionDeps {
   readonly watch: (home: GroupId, boot: string, onAwake: () => void, pause: Pause) => () => void;
   readonly wants: (onPlaced: (id: CoValueId, home: GroupId) => void, pause: Pause) => WantsPort;
   readonly log: Log;
+  /** Called once, when the session has ended and closed what it had open. */
+  readonly onEnd: () => void;
 }
 
 /** Resolves after a pause that grows with `attempt`; rejects when the session ends. */
@@ -100,6 +102,7 @@ export class Session {
     for (const cancel of [...this.#cancels]) cancel();
     for (const upstream of this.#upstreams.values()) upstream.close();
     this.#wants.close();
+    this.#deps.onEnd();
     this.#deps.log.info({ sprites: this.#upstreams.size, followed: this.#router.followed }, "session ended");
   }
 

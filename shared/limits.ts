@@ -25,8 +25,11 @@ export const LIMITS = {
   attachRetryMaxMs: 10_000,
   /** One call of the coordinator: Fly's create, start and `wait` (≤ 60 s) happen behind it. */
   locateTimeoutMs: 55_000,
-  /** How long a session waits for a look-up that another session of its isolate has under way, before it asks itself. */
-  joinFlightMs: 10_000,
+  /**
+   * How long a session waits for a look-up that another session of its isolate has under way, before it asks itself.
+   * A session that ends takes care of its look-ups; this is for the one that workerd ended without a word.
+   */
+  joinFlightMs: 3_000,
   /** How long a coordinator repeats a refusal that will not change by itself (quota, a wrong token). */
   permanentTroubleMs: 30_000,
   /** One call of a directory shard. */

@@ -45,6 +45,27 @@ describe("the locator", () => {
     expect(asked.locate).toEqual([false]);
   });
 
+  test("lets those ask for themselves who joined the flight of a session that ended", async () => {
+    const answers: PromiseWithResolvers<never>[] = [];
+    const { asked, locator } = isolate({
+      reply: () => {
+        const answer = Promise.withResolvers<never>();
+        answers.push(answer);
+        return answer.promise;
+      },
+    });
+    const [first, second] = [locator(), locator()];
+    const leaving = first.locate(HOME, false);
+    const joined = second.locate(HOME, false);
+    await new Promise((next) => setImmediate(next));
+    expect(asked.locate).toHaveLength(1);
+    first.end();
+    await expect(leaving).rejects.toMatchObject({ code: "transient" });
+    await new Promise((next) => setImmediate(next));
+    answers[1]?.resolve({ ok: true, value: place("b1") } as never);
+    expect(await joined).toEqual(place("b1"));
+  });
+
   test("takes KV's word for an address, and asks the coordinator once that failed", async () => {
     const { asked, locator } = isolate({ kv: place("old") });
     expect(await locator().locate(HOME, false)).toEqual(place("old"));

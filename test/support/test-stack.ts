@@ -21,9 +21,10 @@ export interface TestStack extends Stack {
 /** The whole product, with a temporary directory unless one is given. Verbose with TEST_LOG=1. */
 export async function startTestStack(options: Partial<StackOptions> = {}): Promise<TestStack> {
   const lines: string[] = [];
+  const start = performance.now();
   const keep = (line: string) => {
     lines.push(line);
-    if (process.env.TEST_LOG) console.log(line);
+    if (process.env.TEST_LOG) console.log(`${(performance.now() - start).toFixed(0)} ms ${line}`);
   };
   const stack = await startStack({
     log: pino({ level: "silent" }),
