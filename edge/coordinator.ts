@@ -3,6 +3,7 @@ import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { asHome, type GroupId, parseCoValueId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
+import { withTimeout } from "../shared/timeout.ts";
 import { type AwakePeriods, beginsWatching, NEVER_AWAKE, wasMet } from "./awake-periods.ts";
 import { logOptions, parseConfig } from "./config.ts";
 import type { Env } from "./env.ts";
@@ -40,6 +41,8 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     if (this.#trouble && Date.now() < this.#trouble.until) return this.#trouble.reply;
     const flight = this.#locate(parseHome(home), fresh);
     this.#flight = flight;
+    // The session that asked first may leave: the others wait for the same flight, so it must not end with that request.
+    this.ctx.waitUntil(flight);
     try {
       return await flight;
     } finally {
@@ -76,7 +79,8 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     try {
       const { sprite, periods } = await this.#load();
       if (sprite && periods.awake && !fresh) return { ok: true, value: this.#placeOf(sprite, periods) };
-      return { ok: true, value: await this.#wake(home, sprite) };
+      const wake = this.#wake(home, sprite);
+      return { ok: true, value: await withTimeout(wake, LIMITS.locateTimeoutMs, slowFleet(home)) };
     } catch (thrown) {
       const error = toSpriteSyncError(thrown, "transient");
       const reply = failedReply(error);
@@ -151,6 +155,13 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
   #tellWatchers(): void {
     for (const socket of this.ctx.getWebSockets()) tell(socket);
   }
+}
+
+function slowFleet(home: GroupId): SpriteSyncError {
+  return new SpriteSyncError(
+    "transient",
+    `the fleet did not wake the Sprite of ${home} in ${LIMITS.locateTimeoutMs} ms`,
+  );
 }
 
 function tell(socket: WebSocket): void {

@@ -1,12 +1,14 @@
 import { type CoValueCore, LocalNode, type PeerState, type StorageAPI } from "cojson";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { emptyKnownState, type KnownState } from "../shared/known-state.ts";
-import { LIMITS } from "../shared/limits.ts";
 import { openCrypto } from "./crypto.ts";
 import { Residence } from "./residence.ts";
 import { followStores, type StoreLedger } from "./store-ledger.ts";
 
 type RawCoID = CoValueCore["id"];
+
+/** How often a load from the disk is looked at, whether it has got stuck. */
+const LOAD_CHECK_MS = 250;
 
 /** cojson brands its ids as a template type; ours have passed a stricter check. */
 export function rawId(id: CoValueId): RawCoID {
@@ -76,13 +78,14 @@ export async function openHome(home: GroupId | undefined, storage: StorageAPI): 
       if (core.isAvailable()) return Promise.resolve(core);
       return new Promise((resolve) => {
         const finish = () => {
-          clearTimeout(limit);
+          clearInterval(watch);
           const loaded = node.getCoValue(rawId(id));
           resolve(loaded.isAvailable() ? loaded : undefined);
         };
-        // cojson does not call back while a CoValue waits for a dependency that is not on disk either.
-        const limit = setTimeout(finish, LIMITS.ownerWaitMs);
-        core.loadFromStorage(finish);
+        // cojson never calls back while what it loads waits for a dependency that is not on disk.
+        const watch = setInterval(() => core.hasMissingDependencies() && finish(), LOAD_CHECK_MS);
+        if (core.hasMissingDependencies()) finish();
+        else core.loadFromStorage(finish);
       });
     },
     durableState(id) {

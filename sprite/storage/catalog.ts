@@ -26,8 +26,8 @@ const POSITION_KEY = "!position";
 const MESSAGES_PER_CHECKPOINT = 512;
 /** Milliseconds without a write after which the catalog catches up. */
 const QUIET_MS = 1_000;
-/** Blocks behind the log at which it catches up without waiting for quiet. */
-const MAX_LAG_BLOCKS = 16_384;
+/** Blocks behind the log beyond which a store that is never quiet makes one checkpoint in each period of that length. */
+const MAX_LAG_BLOCKS = 131_072;
 /** The version up to which old blocks of the bee are cleared; it sorts before every CoValue's id, too. */
 const CLEARED_KEY = "!cleared";
 /** Old versions of an entry, on average, before they are cleared from the bee. */
@@ -54,12 +54,12 @@ export class Catalog {
   /** Something was written; catch up some time later. */
   schedule(): void {
     this.#lastWrite = performance.now();
-    if (this.#timer !== undefined || this.#closed) return;
-    this.#timer = setTimeout(() => this.#wake(), QUIET_MS).unref();
+    this.#sleep();
   }
 
   /** Brings the catalog up to the end of the log. */
   async catchUp(): Promise<void> {
+    await this.#running;
     while (!this.#closed && (await this.#checkpoint()));
   }
 
@@ -80,9 +80,19 @@ export class Catalog {
     await this.#running;
   }
 
+  #sleep(): void {
+    if (this.#timer !== undefined || this.#closed) return;
+    this.#timer = setTimeout(() => this.#wake(), QUIET_MS).unref();
+  }
+
   #wake(): void {
     this.#timer = undefined;
     if (this.#closed) return;
+    // One at a time; what is written meanwhile is seen by the running one, or after another quiet moment.
+    if (this.#running !== undefined) {
+      this.#sleep();
+      return;
+    }
     this.#running = this.#catchUpWhenQuiet()
       .catch((error: unknown) =>
         logger.warn("The catalog could not catch up; it will after the next write", { err: error }),
@@ -93,10 +103,14 @@ export class Catalog {
   }
 
   async #catchUpWhenQuiet(): Promise<void> {
-    for (;;) {
+    while (!this.#closed) {
       const quiet = performance.now() - this.#lastWrite >= QUIET_MS;
-      if (!quiet && (await this.lag()) < MAX_LAG_BLOCKS) return this.schedule();
-      if (this.#closed || !(await this.#checkpoint())) return;
+      if (!quiet) {
+        this.#sleep();
+        if ((await this.lag()) > MAX_LAG_BLOCKS) await this.#checkpoint();
+        return;
+      }
+      if (!(await this.#checkpoint())) return;
     }
   }
 

@@ -4,6 +4,7 @@ import { DeletedCoValuesEraserScheduler } from "cojson/dist/storage/DeletedCoVal
 import { StorageKnownState } from "cojson/dist/storage/knownState.js";
 import type { CorrectionCallback, StorageReconciliationAcquireResult } from "cojson/dist/storage/types.js";
 import type { PeerID } from "cojson/dist/sync.js";
+import { LRUCache } from "lru-cache";
 import type { StorageState } from "./committer.ts";
 import type { Engine } from "./engine.ts";
 import { isStorableId } from "./format.ts";
@@ -16,6 +17,9 @@ import type { SyncStateUpdate } from "./sync-tracking.ts";
 type NewContentMessage = CojsonInternalTypes.NewContentMessage;
 type CoValueKnownState = CojsonInternalTypes.CoValueKnownState;
 
+/** Known states kept of CoValues that are not loaded; a client that reconciles its whole storage asks for all of them. */
+const LAZY_KNOWN_STATES = 10_000;
+
 /** cojson's StorageAPI on one {@link Engine}; it holds what belongs to one LocalNode. */
 export class SpriteStorage implements StorageAPI {
   readonly #engine: Engine;
@@ -25,6 +29,13 @@ export class SpriteStorage implements StorageAPI {
   readonly #inMemory = new Set<RawCoID>();
   readonly #validDeletes = new Set<RawCoID>();
   readonly #loads = new Set<Promise<boolean>>();
+  /** CoValues whose known state was asked for, and nothing else. */
+  readonly #lazy = new LRUCache<RawCoID, true>({
+    max: LAZY_KNOWN_STATES,
+    dispose: (_, id, reason) => {
+      if (reason === "evict" && !this.#inMemory.has(id)) this.knownStates.deleteKnownState(id);
+    },
+  });
   readonly #knownStateLoads = new Map<string, Promise<CoValueKnownState | undefined>>();
   #eraserScheduler: DeletedCoValuesEraserScheduler | undefined;
   #erasing: AbortController | undefined;
@@ -199,7 +210,9 @@ export class SpriteStorage implements StorageAPI {
     try {
       await this.#engine.committer.settled(id);
       const row = await this.#engine.rowStore.get(id);
-      return row === undefined ? undefined : this.#showKnownState(row);
+      if (row === undefined) return undefined;
+      if (!this.#inMemory.has(row.id)) this.#lazy.set(row.id, true);
+      return this.#showKnownState(row);
     } catch (error) {
       // cojson then does a full load, which repairs what can be repaired.
       logger.warn("Failed to load knownState from storage", { id, err: error });

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { asHome, type CoValueId } from "../../shared/ids.ts";
 import { spriteNameOf } from "../../shared/sprite-name.ts";
 import { type Client, startClient } from "../support/client.ts";
+import { contentOf, idOf, newNode } from "../support/real-values.ts";
 import { startTestStack, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
 import { openWire, type Wire } from "../support/wire.ts";
@@ -57,6 +58,29 @@ describe("a Sprite in trouble", () => {
     release();
     await writer.synced();
     expect((await reader.load(sick.map.id)).get("n")).toBe(0);
+  });
+
+  test("whose first client leaves while it is being created is there for the next", async () => {
+    const { node, accountID } = await newNode();
+    const group = node.createGroup();
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    const creating = stack.fleet.faults.api(
+      "Machines_create",
+      { kind: "hold", until: held },
+      { when: ({ body }) => (body as { name?: string }).name === spriteNameOf(asHome(idOf(group))) },
+    );
+    const contents = [...contentOf(group), ...contentOf({ core: node.expectCoValueLoaded(accountID) })];
+    const first = await openWire(stack.syncUrl);
+    first.sendRaw(contents.join("\n"));
+    await until(() => creating.hits > 0, { what: "the creation beginning" });
+    await first.close();
+    const second = await openWire(stack.syncUrl);
+    second.sendRaw(contents.join("\n"));
+    await second.drained();
+    release();
+    await second.next(({ action, id }) => action === "load" && id === accountID, "the Sprite's question");
+    expect(creating.hits).toBe(1);
+    await second.close();
   });
 
   test("whose fleet refuses for a while: others flow, and the data arrives afterwards", async () => {

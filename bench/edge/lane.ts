@@ -1,0 +1,68 @@
+import { WebSocket } from "ws";
+import type { Exchange } from "./exchange.ts";
+
+/** One way to a Sprite: through the edge, through the pass-through Worker, or straight. */
+export interface Lane {
+  readonly name: string;
+  /** Whether the way leads through workerd. */
+  readonly throughWorkerd: boolean;
+  /** Sends each message when the one before has been answered. @returns milliseconds for all. */
+  oneByOne(exchange: Exchange): Promise<number>;
+  /** Sends everything at once, then waits for all answers. @returns milliseconds for all. */
+  allAtOnce(exchange: Exchange): Promise<number>;
+  close(): void;
+}
+
+export interface LaneOptions {
+  readonly name: string;
+  readonly throughWorkerd: boolean;
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Opens a bare socket. It knows of cojson only how an answer begins, so that the client's own cost stays small. */
+export async function openLane({ name, throughWorkerd, url, headers = {} }: LaneOptions): Promise<Lane> {
+  const socket = new WebSocket(url, { headers: { ...headers }, perMessageDeflate: false });
+  let awaited = { marker: "", left: 0, done: () => {}, fail: (_: Error) => {} };
+  socket.on("message", (data) => {
+    for (const text of String(data).split("\n")) {
+      if (text.startsWith(awaited.marker) && --awaited.left === 0) awaited.done();
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    socket.once("open", () => resolve());
+    socket.once("error", reject);
+  });
+  const fail = () => awaited.fail(new Error(`${name}: the socket closed before all answers came`));
+  socket.on("error", fail);
+  socket.on("close", fail);
+
+  const answers = (marker: string, left: number) =>
+    new Promise<void>((done, fail) => {
+      awaited = { marker, left, done, fail };
+    });
+  return {
+    name,
+    throughWorkerd,
+    async oneByOne({ frames, answer, perFrame }) {
+      const begun = performance.now();
+      for (const frame of frames) {
+        const answered = answers(answer, perFrame);
+        socket.send(frame);
+        await answered;
+      }
+      return performance.now() - begun;
+    },
+    async allAtOnce({ frames, answer, perFrame }) {
+      const begun = performance.now();
+      const answered = answers(answer, perFrame * frames.length);
+      for (const frame of frames) socket.send(frame);
+      await answered;
+      return performance.now() - begun;
+    },
+    close() {
+      socket.off("close", fail);
+      socket.close();
+    },
+  };
+}
