@@ -9,6 +9,7 @@ import { SpriteSyncError } from "../shared/errors.ts";
 import { LIMITS } from "../shared/limits.ts";
 import { PLACEMENT_POLICIES, type PlacementPolicy } from "../shared/placement.ts";
 import { homeOfSprite } from "../shared/sprite-name.ts";
+import { buildSprite } from "../sprite/build.ts";
 import { dockerRunner, type MachineChange } from "./fleet/index.ts";
 import { SPRITE_IMAGE, startStack } from "./stack.ts";
 
@@ -42,9 +43,9 @@ try {
 async function run(): Promise<void> {
   const options = readArguments();
   if (!options) return;
-  const demoDir = `${root}dist/demo`;
+  const [demoDir, spriteDir] = [`${root}dist/demo`, `${root}dist/sprite`];
   await mkdir(options.dataDir, { recursive: true });
-  await buildDemo(demoDir);
+  await Promise.all([buildDemo(demoDir), buildSprite(spriteDir)]);
   if (options.docker) {
     const build = ["build", "--file", "Dockerfile.sprite", "--tag", SPRITE_IMAGE, "."];
     execFileSync("docker", build, { cwd: root, stdio: "inherit" });
@@ -52,6 +53,7 @@ async function run(): Promise<void> {
   const stack = await startStack({
     ...options,
     demoDir,
+    spriteEntry: `${spriteDir}/main.js`,
     log,
     logLevel: options.verbose ? "debug" : "info",
     ...(options.docker && { runner: dockerRunner(), hostSeenBySprites: "host.docker.internal" }),

@@ -29,8 +29,10 @@ export interface StackOptions {
   readonly edges?: number;
   /** Told the fleet's public address, names the Workers that shall run beside the edge. */
   readonly extraWorkers?: (fleetAppUrl: string) => readonly ExtraWorker[];
-  /** What runs Sprites; processes of this checkout unless given. */
+  /** What runs Sprites; processes on this computer unless given. */
   readonly runner?: Runner;
+  /** The program that those processes run: a bundle of the Sprite, or by default its sources. */
+  readonly spriteEntry?: string;
   /** This computer's name as Sprites see it, for those that run in containers. */
   readonly hostSeenBySprites?: string;
   readonly logLevel?: "debug" | "info" | "warn" | "error";
@@ -53,7 +55,7 @@ export interface Stack extends Omit<EdgeHost, "close"> {
 /** The name under which Sprites' image is known here. Only the docker runner looks at it. */
 export const SPRITE_IMAGE = "sprite-sync:local";
 
-const SPRITE_MAIN = fileURLToPath(new URL("../sprite/main.ts", import.meta.url));
+const SPRITE_SOURCES = fileURLToPath(new URL("../sprite/main.ts", import.meta.url));
 
 export async function startStack(options: StackOptions): Promise<Stack> {
   const temporary = options.dataDir === undefined;
@@ -106,8 +108,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   };
 }
 
-function spriteCommand({ logLevel = "info" }: StackOptions) {
-  return () => ({ file: process.execPath, args: [SPRITE_MAIN], env: { LOG_LEVEL: logLevel } });
+function spriteCommand({ logLevel = "info", spriteEntry = SPRITE_SOURCES }: StackOptions) {
+  return () => ({ file: process.execPath, args: [spriteEntry], env: { LOG_LEVEL: logLevel } });
 }
 
 function edgeVars(

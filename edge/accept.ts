@@ -50,7 +50,7 @@ function sessionDeps(socket: WebSocket, request: Request, env: Env, config: Edge
     dial: async (of, fresh) => {
       const place = await locator.locate(of, fresh);
       const sprite = await dialSprite({ home: of, place, session: id, keys: config.PASS_KEYS });
-      await locator.met(of, place, sprite.boot);
+      await locator.met(of, place, sprite.period);
       return sprite;
     },
     watch: (of, boot, onAwake, pause) => {

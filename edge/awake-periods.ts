@@ -1,27 +1,32 @@
-/**
- * The awake periods of one Sprite, as its coordinator has heard of them (design §4.3). A Sprite's boot id names a period;
- * the order in which the ids were first reported numbers them.
- *
- * 1. `boot` is the newest period that any session has met; `null` before the first.
- * 2. A watcher waits only if it watches the end of the newest period: then nothing has happened since. Anybody else is
- *    told at once that there is, or was, a newer period, and attaches. A wake-up can come twice, never get lost.
- * 3. `past` is bounded. A period that fell out of it counts as unknown, which leads to a superfluous attach at worst.
- */
-export interface AwakePeriods {
-  readonly boot: string | null;
-  readonly awake: boolean;
-  readonly past: readonly string[];
+/** One of a Sprite's awake periods: from a start of its process to its end. The Sprite counts them on its disk. */
+export interface AwakePeriod {
+  readonly number: number;
+  /** Random, new with each process. */
+  readonly boot: string;
 }
 
-export const NEVER_AWAKE: AwakePeriods = { boot: null, awake: false, past: [] };
+/**
+ * The awake periods of one Sprite, as its coordinator has heard of them (design §4.3).
+ *
+ * 1. `latest` is the newest period that any session has met; `null` before the first.
+ * 2. A watcher waits only if it watches the end of the newest period: then nothing has happened since. Anybody else is
+ *    told at once that there is, or was, a newer period, and attaches. A wake-up can come twice, never get lost.
+ */
+export interface AwakePeriods {
+  readonly latest: AwakePeriod | null;
+  /** Whether it is believed to be awake. Only dialling it tells. */
+  readonly awake: boolean;
+}
 
-const REMEMBERED = 16;
+export const NEVER_AWAKE: AwakePeriods = { latest: null, awake: false };
 
-/** A session has met the Sprite in period `boot`. `news`: it is one that watchers have not been told about. */
-export function wasMet(periods: AwakePeriods, boot: string): { periods: AwakePeriods; news: boolean } {
-  if (periods.boot === boot) return { periods: { ...periods, awake: true }, news: false };
-  if (periods.past.includes(boot)) return { periods, news: false };
-  return { periods: { boot, awake: true, past: remember(periods) }, news: true };
+/** A session has met the Sprite in period `met`. `news`: it is one that watchers have not been told about. */
+export function wasMet(periods: AwakePeriods, met: AwakePeriod): { periods: AwakePeriods; news: boolean } {
+  const { latest } = periods;
+  if (latest?.boot === met.boot) return { periods: { latest, awake: true }, news: false };
+  // A report that other reports have overtaken. An equal number is newer: a Sprite that lost its disk may count one twice.
+  if (latest && met.number < latest.number) return { periods, news: false };
+  return { periods: { latest: met, awake: true }, news: true };
 }
 
 /** A session saw the end of period `boot` and wants to know of the next. `waits`: there is none yet. */
@@ -29,10 +34,6 @@ export function beginsWatching(
   periods: AwakePeriods,
   boot: string,
 ): { periods: AwakePeriods; waits: boolean } {
-  if (periods.boot !== boot) return { periods, waits: false };
+  if (periods.latest?.boot !== boot) return { periods, waits: false };
   return { periods: { ...periods, awake: false }, waits: true };
-}
-
-function remember({ boot, past }: AwakePeriods): string[] {
-  return boot === null ? [...past] : [...past.slice(1 - REMEMBERED), boot];
 }

@@ -4,14 +4,14 @@ import { asHome, type GroupId, parseCoValueId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import { withTimeout } from "../shared/timeout.ts";
-import { type AwakePeriods, beginsWatching, NEVER_AWAKE, wasMet } from "./awake-periods.ts";
+import { type AwakePeriod, type AwakePeriods, beginsWatching, NEVER_AWAKE, wasMet } from "./awake-periods.ts";
 import { logOptions, parseConfig } from "./config.ts";
 import type { Env } from "./env.ts";
 import type { SpriteRecord } from "./fleet/fleet.ts";
 import { fleetOf } from "./fleet-of.ts";
 import { workersLog } from "./log.ts";
 import { failedReply, type Reply } from "./reply.ts";
-import type { CoordinatorApi, SpritePlace } from "./sprite-place.ts";
+import type { CoordinatorApi, FreshPlace, SpritePlace } from "./sprite-place.ts";
 
 /** What is stored: each under its own key, because periods are known also of Sprites that KV led to. */
 interface Stored {
@@ -33,10 +33,10 @@ interface Trouble {
  * 3. A watcher gets one message and is closed: it attaches and, later, watches the next period with a new socket.
  */
 export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
-  #flight: Promise<Reply<SpritePlace>> | undefined;
+  #flight: Promise<Reply<FreshPlace>> | undefined;
   #trouble: Trouble | undefined;
 
-  async locate(home: string, fresh: boolean): Promise<Reply<SpritePlace>> {
+  async locate(home: string, fresh: boolean): Promise<Reply<FreshPlace>> {
     if (this.#flight) return this.#flight;
     if (this.#trouble && Date.now() < this.#trouble.until) return this.#trouble.reply;
     const flight = this.#locate(parseHome(home), fresh);
@@ -50,9 +50,9 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     }
   }
 
-  async met(boot: string): Promise<void> {
+  async met(period: AwakePeriod): Promise<void> {
     const stored = await this.#load();
-    const { periods, news } = wasMet(stored.periods, boot);
+    const { periods, news } = wasMet(stored.periods, period);
     if (periods === stored.periods) return;
     await this.#save({ ...stored, periods });
     if (news) this.#tellWatchers();
@@ -75,7 +75,7 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     closeQuietly(socket);
   }
 
-  async #locate(home: GroupId, fresh: boolean): Promise<Reply<SpritePlace>> {
+  async #locate(home: GroupId, fresh: boolean): Promise<Reply<FreshPlace>> {
     try {
       const { sprite, periods } = await this.#load();
       if (sprite && periods.awake && !fresh) return { ok: true, value: this.#placeOf(sprite, periods) };
@@ -95,7 +95,7 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     }
   }
 
-  async #wake(home: GroupId, known: SpriteRecord | undefined): Promise<SpritePlace> {
+  async #wake(home: GroupId, known: SpriteRecord | undefined): Promise<FreshPlace> {
     const sprite = (known && (await this.#wakeKnown(known))) ?? (await this.#create(home));
     // Read only now: while the fleet worked, a session may have met a new period.
     const { periods: before } = await this.#load();
@@ -124,8 +124,9 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     return found.state === "running" ? found : fleet.wake(found);
   }
 
-  #placeOf(sprite: SpriteRecord, periods: AwakePeriods): SpritePlace {
-    return { ...fleetOf(this.env).fleet.address(sprite), boot: periods.boot };
+  #placeOf(sprite: SpriteRecord, { latest }: AwakePeriods): FreshPlace {
+    const address = fleetOf(this.env).fleet.address(sprite);
+    return { ...address, boot: latest?.boot ?? null, after: latest?.number ?? 0 };
   }
 
   async #load(): Promise<Stored> {
@@ -140,7 +141,8 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     await this.ctx.storage.put(sprite ? { sprite, periods } : { periods });
     if (!sprite) return;
     // The coordinator is the one writer of its key, which orders the writes; KV takes one a second (facts/cloudflare §3).
-    const write = this.env.ADDRESSES.put(sprite.home, JSON.stringify(this.#placeOf(sprite, periods)));
+    const { after: _, ...place } = this.#placeOf(sprite, periods);
+    const write = this.env.ADDRESSES.put(sprite.home, JSON.stringify(place satisfies SpritePlace));
     this.ctx.waitUntil(
       write.catch((error) =>
         this.#log().warn({ home: sprite.home, error: String(error) }, "KV write failed"),

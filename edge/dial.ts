@@ -4,12 +4,13 @@ import { joinFrame } from "../shared/frames.ts";
 import type { GroupId } from "../shared/ids.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
 import { PASS_HEADER, type PassKeys, signPass } from "../shared/pass.ts";
-import type { SpritePlace } from "./sprite-place.ts";
+import type { AwakePeriod } from "./awake-periods.ts";
+import type { FreshPlace, SpritePlace } from "./sprite-place.ts";
 import type { SpriteSocket } from "./upstream.ts";
 
 export interface DialOptions {
   readonly home: GroupId;
-  readonly place: SpritePlace;
+  readonly place: SpritePlace | FreshPlace;
   /** The edge's session id. */
   readonly session: string;
   readonly keys: PassKeys;
@@ -20,7 +21,8 @@ export interface DialOptions {
  * @throws SpriteSyncError `wrong-sprite`, `auth`, `transient`, `overloaded` or `asleep`; it never hangs.
  */
 export async function dialSprite({ home, place, session, keys }: DialOptions): Promise<SpriteSocket> {
-  const pass = await signPass({ home, session }, keys);
+  const after = "after" in place ? place.after : undefined;
+  const pass = await signPass({ home, session, after }, keys);
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), LIMITS.dialTimeoutMs);
   try {
@@ -89,7 +91,7 @@ function greeted(socket: WebSocket, home: GroupId, signal: AbortSignal): Promise
     const [first = "", ...rest] = String(data).split("\n");
     if (rest.length > 0) early.push(joinFrame(rest));
     const hello = parseHello(first);
-    if (hello?.home === home) return resolve(opened(hello.boot));
+    if (hello?.home === home) return resolve(opened({ number: hello.period, boot: hello.boot }));
     closeQuietly(socket, 1000, "not the Sprite that was dialled");
     reject(new SpriteSyncError("wrong-sprite", `what answered for ${home} is another Sprite, or none`));
   });
@@ -97,8 +99,8 @@ function greeted(socket: WebSocket, home: GroupId, signal: AbortSignal): Promise
     closeQuietly(socket, 1000, "no hello in time");
     end(1006);
   });
-  const opened = (boot: string): SpriteSocket => ({
-    boot,
+  const opened = (period: AwakePeriod): SpriteSocket => ({
+    period,
     send: (frame) => {
       // After a lost connection the state still reads OPEN and frames vanish (facts/cloudflare §1.3): repair covers it.
       if (closed === undefined) socket.send(frame);

@@ -3,8 +3,9 @@ import { SpriteSyncError } from "../shared/errors.ts";
 import type { GroupId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
 import { withTimeout } from "../shared/timeout.ts";
+import type { AwakePeriod } from "./awake-periods.ts";
 import { unwrapReply } from "./reply.ts";
-import type { CoordinatorApi, SpritePlace } from "./sprite-place.ts";
+import type { CoordinatorApi, FreshPlace, SpritePlace } from "./sprite-place.ts";
 
 /** Shared by all sessions of an isolate. Only plain values: promises belong to the request that made them. */
 const isolatePlaces = new LRUCache<GroupId, SpritePlace>({ max: LIMITS.locatorCacheEntries });
@@ -42,7 +43,7 @@ export class Locator {
    * @param fresh the cached address did not work: ask the coordinator, which checks with the fleet.
    * @throws SpriteSyncError of a fleet kind, or `transient`.
    */
-  async locate(home: GroupId, fresh: boolean): Promise<SpritePlace> {
+  async locate(home: GroupId, fresh: boolean): Promise<SpritePlace | FreshPlace> {
     if (fresh) this.#places.delete(home);
     const cached = this.#places.get(home);
     if (cached) return cached;
@@ -74,23 +75,27 @@ export class Locator {
   }
 
   /** Reports the awake period that a dial met. Until this resolves, sessions that watch may not have been told. */
-  async met(home: GroupId, place: SpritePlace, boot: string): Promise<void> {
-    if (place.boot !== boot) await this.#coordinator(home).met(boot);
-    this.#places.set(home, { ...place, boot });
+  async met(home: GroupId, place: SpritePlace, period: AwakePeriod): Promise<void> {
+    if (place.boot !== period.boot) await this.#coordinator(home).met(period);
+    this.#remember(home, { ...place, boot: period.boot });
+  }
+
+  #remember(home: GroupId, { url, headers, boot }: SpritePlace): void {
+    this.#places.set(home, { url, headers, boot });
   }
 
   async #find(home: GroupId, fresh: boolean): Promise<SpritePlace> {
     const known = fresh ? undefined : await this.#fromKv(home);
     if (!known) return this.#ask(home, fresh);
-    this.#places.set(home, known);
+    this.#remember(home, known);
     return known;
   }
 
-  async #ask(home: GroupId, fresh: boolean): Promise<SpritePlace> {
+  async #ask(home: GroupId, fresh: boolean): Promise<FreshPlace> {
     const place = unwrapReply(
       await withLimit(this.#coordinator(home).locate(home, fresh), LIMITS.locateTimeoutMs),
     );
-    this.#places.set(home, place);
+    this.#remember(home, place);
     return place;
   }
 

@@ -1,15 +1,22 @@
+import type { AwakePeriod } from "./awake-periods.ts";
 import type { SpriteAddress } from "./fleet/fleet.ts";
 import type { Reply } from "./reply.ts";
 
-/** Where a Sprite can be dialled, and the awake period it was last met in. */
+/** Where a Sprite can be dialled. What caches hold. */
 export interface SpritePlace extends SpriteAddress {
+  /** The awake period it was last met in; `null` before the first. */
   readonly boot: string | null;
+}
+
+/** A place as the coordinator tells it, who alone knows how many awake periods there have been. */
+export interface FreshPlace extends SpritePlace {
+  readonly after: number;
 }
 
 /** What sessions ask a coordinator, besides its `/watch` socket. */
 export interface CoordinatorApi {
   /** Where the Sprite is; created if there is none, woken if it sleeps. `fresh`: the caller could not reach it there. */
-  locate(home: string, fresh: boolean): Promise<Reply<SpritePlace>>;
+  locate(home: string, fresh: boolean): Promise<Reply<FreshPlace>>;
   /** A session has met the Sprite in this awake period. Must be answered before the session uses the socket. */
-  met(boot: string): Promise<void>;
+  met(period: AwakePeriod): Promise<void>;
 }

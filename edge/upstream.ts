@@ -4,12 +4,13 @@ import type { GroupId } from "../shared/ids.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import { type Message, parseMessage } from "../shared/messages.ts";
+import type { AwakePeriod } from "./awake-periods.ts";
 import { Outbox } from "./outbox.ts";
 import type { UpstreamPort } from "./router.ts";
 
 /** An open socket to a Sprite that has said who it is. */
 export interface SpriteSocket {
-  readonly boot: string;
+  readonly period: AwakePeriod;
   send(frame: string): void;
   close(code: number, reason: string): void;
   /** Called at most once each, from the moment this is set; `onFrame` for every frame behind the hello. */
@@ -166,7 +167,7 @@ export class Upstream implements UpstreamPort {
   }
 
   #lost(code: number): void {
-    const boot = this.#state.kind === "open" ? this.#state.socket.boot : "";
+    const boot = this.#state.kind === "open" ? this.#state.socket.period.boot : "";
     this.#state = { kind: "idle" };
     this.#deps.onLost(this.#home);
     if (code === CLOSE.asleep) this.#fellAsleep(boot);

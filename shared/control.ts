@@ -17,6 +17,8 @@ export interface Hello {
   readonly home: GroupId;
   /** Random, new with each process: tells one awake period from the next. */
   readonly boot: string;
+  /** The Sprite's count of its awake periods: later ones have larger numbers. */
+  readonly period: number;
   readonly version: string;
 }
 
@@ -32,6 +34,7 @@ export function parseHello(text: string): Hello | undefined {
       value?.type === "hello" &&
       typeof value.home === "string" &&
       typeof value.boot === "string" &&
+      Number.isSafeInteger(value.period) &&
       typeof value.version === "string";
     return complete ? (value as Hello) : undefined;
   } catch {

@@ -16,6 +16,7 @@ export const ERROR_TABLE = {
   "too-large": { retry: false, closeCode: 1009, httpStatus: 413 },
   "header-mismatch": { retry: false, closeCode: 4400, httpStatus: 400 },
   "foreign-covalue": { retry: false, closeCode: 4403, httpStatus: 403 },
+  "missing-dependency": { retry: true, closeCode: 4403, httpStatus: 403 },
   "bad-pass": { retry: false, closeCode: 4401, httpStatus: 401 },
   "wrong-sprite": { retry: true, closeCode: 4421, httpStatus: 421 },
   overloaded: { retry: true, closeCode: 1013, httpStatus: 503 },

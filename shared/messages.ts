@@ -223,6 +223,9 @@ function readHeader(fields: Fields): CoValueHeader | undefined {
   const header = fields.get("header");
   if (header === undefined || header === null) return undefined;
   if (!isCoValueHeader(header)) throw badField("header", "a CoValue header");
+  if (JSON.stringify(header).length > LIMITS.headerChars) {
+    throw badField("header", `at most ${LIMITS.headerChars} characters`);
+  }
   return header;
 }
 

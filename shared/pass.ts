@@ -17,6 +17,11 @@ export interface Pass {
   readonly home: GroupId;
   /** The edge's session id, for logs on both sides. */
   readonly session: string;
+  /**
+   * How many awake periods the Sprite's coordinator has heard of. Only there when the edge has just asked it: a Sprite that
+   * lost its own count, with its disk, goes on from here.
+   */
+  readonly after: number | undefined;
 }
 
 /** The keys of `PASS_KEYS`: the first signs, all of them verify, so that a key can be rotated without a gap. */
@@ -39,9 +44,12 @@ export function parsePassKeys(text: string): PassKeys {
   return [signing as Uint8Array, ...retiring];
 }
 
-/** A signed pass, valid for `LIMITS.passTtlSeconds`. A JWT (RFC 7519): audience = Sprite, subject = session, `home`. */
-export function signPass({ home, session }: Omit<Pass, "sprite">, keys: PassKeys): Promise<string> {
-  return new SignJWT({ home })
+/** A signed pass, valid for `LIMITS.passTtlSeconds`. A JWT (RFC 7519): audience = Sprite, subject = session. */
+export function signPass(
+  { home, session, after }: Pick<Pass, "home" | "session"> & Partial<Pick<Pass, "after">>,
+  keys: PassKeys,
+): Promise<string> {
+  return new SignJWT({ home, ...(after !== undefined && { after }) })
     .setProtectedHeader({ alg: ALGORITHM })
     .setAudience(spriteNameOf(home))
     .setSubject(session)
@@ -68,7 +76,8 @@ export async function verifyPass(token: string, sprite: SpriteName, keys: PassKe
       if (!isCoValueId(home) || spriteNameOf(asHome(home)) !== sprite) {
         throw new SpriteSyncError("bad-pass", "the pass names a home that is not this Sprite's");
       }
-      return { sprite, home: asHome(home), session: payload.sub ?? "" };
+      const after = Number.isSafeInteger(payload.after) ? Number(payload.after) : undefined;
+      return { sprite, home: asHome(home), session: payload.sub ?? "", after };
     } catch (error) {
       if (error instanceof SpriteSyncError) throw error;
       reason = error instanceof Error ? error.message : String(error);

@@ -231,7 +231,7 @@ export class Admission {
       await Promise.all(missing.map((id) => home.fetch(id, peer(), signal)));
     } catch (error) {
       const reason = "what the content depends on did not arrive in time";
-      throw new SpriteSyncError("foreign-covalue", reason, { cause: error });
+      throw new SpriteSyncError("missing-dependency", reason, { cause: error });
     }
   }
 }

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 /**
@@ -15,23 +16,29 @@ const NATIVE = [
   "udx-native",
 ];
 
-await build({
-  entryPoints: ["sprite/main.ts", "sprite/single.ts"],
-  outdir: "dist/sprite",
-  bundle: true,
-  minify: true,
-  keepNames: true,
-  platform: "node",
-  target: "node24",
-  format: "esm",
-  external: NATIVE,
-  // cojson's WebAssembly is read only where there is no native crypto.
-  splitting: true,
-  chunkNames: "[name]-[hash]",
-  sourcemap: "linked",
-  // CommonJS packages in an ES module bundle still call `require`.
-  banner: {
-    js: 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);',
-  },
-  logLevel: "info",
-});
+/** Bundles into `outdir`: `main.js`, `single.js`, and what they share. */
+export async function buildSprite(outdir: string): Promise<void> {
+  await build({
+    absWorkingDir: fileURLToPath(new URL("..", import.meta.url)),
+    entryPoints: ["sprite/main.ts", "sprite/single.ts"],
+    outdir,
+    bundle: true,
+    minify: true,
+    keepNames: true,
+    platform: "node",
+    target: "node24",
+    format: "esm",
+    external: NATIVE,
+    // cojson's WebAssembly is read only where there is no native crypto.
+    splitting: true,
+    chunkNames: "[name]-[hash]",
+    sourcemap: "linked",
+    // CommonJS packages in an ES module bundle still call `require`.
+    banner: {
+      js: 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);',
+    },
+    logLevel: "warning",
+  });
+}
+
+if (import.meta.main) await buildSprite("dist/sprite");

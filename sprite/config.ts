@@ -61,6 +61,9 @@ const ENVIRONMENT = z.object({
   LOG_LEVEL: z.enum(LOG_LEVELS).default("info"),
 });
 
+/** The names of all settings, for the documentation's test. */
+export const SPRITE_SETTINGS: readonly string[] = Object.keys(ENVIRONMENT.shape);
+
 /**
  * Reads the environment of a Sprite, once.
  * @throws SpriteSyncError `config-invalid`, naming every variable that is wrong; never a value.

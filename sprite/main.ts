@@ -6,6 +6,7 @@ import { spriteNameOf } from "../shared/sprite-name.ts";
 import { routeCojsonLog } from "./cojson-log.ts";
 import { parseConfig } from "./config.ts";
 import { openLog } from "./log.ts";
+import { PeriodCount } from "./period-count.ts";
 import { Sprite } from "./sprite.ts";
 import { stopOnSignals } from "./stop.ts";
 import { openStorage } from "./storage/index.ts";
@@ -17,7 +18,13 @@ async function main(): Promise<void> {
   routeCojsonLog(log);
   const stopping = stopOnSignals(log);
   const { sprite, port } = await Sprite.start({
-    role: { kind: "home", home: config.home, passKeys: config.passKeys },
+    role: {
+      kind: "home",
+      home: config.home,
+      passKeys: config.passKeys,
+      // Beside the store and not in it: opening a store moves files it does not know (facts/storage §1a).
+      periods: new PeriodCount(`${config.data}.awake-periods`),
+    },
     openStorage: async () => {
       const storage = await openStorage(config.data, { durability: config.durability });
       log.info({ sinceStartMs: sinceStart() }, "storage open");

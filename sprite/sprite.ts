@@ -14,12 +14,18 @@ import { checkPass } from "./gatekeeper.ts";
 import { type Home, openHome } from "./home.ts";
 import { evaluate, type IdleState, onActivity } from "./idle.ts";
 import { Parents } from "./parents.ts";
+import type { PeriodCount } from "./period-count.ts";
 import { createSpriteServer, type Health, type SpriteServer } from "./server.ts";
 import { Upstream } from "./upstream.ts";
 
 /** Whose server this is: one home's, behind the edge; or everybody's, for browsers directly (`npm run single`). */
 export type Role =
-  | { readonly kind: "home"; readonly home: GroupId; readonly passKeys: PassKeys }
+  | {
+      readonly kind: "home";
+      readonly home: GroupId;
+      readonly passKeys: PassKeys;
+      readonly periods: PeriodCount;
+    }
   | { readonly kind: "single" };
 
 /** cojson's storage; one that knows whether its disk takes writes says so. */
@@ -71,6 +77,8 @@ export class Sprite {
   private parents: Parents | undefined;
   private idle: IdleState = { kind: "awake", since: performance.now() };
   private upgrades = 0;
+  /** The number of this awake period; known once an upgrade has been let in. */
+  private period = 0;
   private opened = 0;
   private closing: Promise<void> | undefined;
 
@@ -131,15 +139,15 @@ export class Sprite {
     this.upgrades++;
     try {
       const { role } = this.deps;
-      const session =
-        role.kind === "home" ? (await checkPass(request, role.home, role.passKeys)).session : "single";
+      const pass = role.kind === "home" && (await checkPass(request, role.home, role.passKeys));
       // Only now: whoever has no pass must not be able to keep a Sprite awake, and billed.
       this.touch();
       if (!(await this.opening)) {
         throw new SpriteSyncError("storage-failed", "the storage of this Sprite does not open; see its log");
       }
+      if (pass && role.kind === "home") this.period = await role.periods.begin(pass.after);
       this.refuseUnlessAwake();
-      return session;
+      return pass ? pass.session : "single";
     } finally {
       this.upgrades--;
     }
@@ -173,7 +181,9 @@ export class Sprite {
     this.upstreams.add(upstream);
     log.info({ upstream: id, session }, "upstream opened");
     if (role.kind === "home") {
-      upstream.sendText(helloMessage({ home: role.home, boot: this.boot, version: packageJson.version }));
+      upstream.sendText(
+        helloMessage({ home: role.home, boot: this.boot, period: this.period, version: packageJson.version }),
+      );
     }
     upstream.ping(Date.now());
   }

@@ -6,7 +6,7 @@ import { startPlainProcess, startSingleProcess } from "./server-process.ts";
 import { openWorld, type SyncSizes, type World } from "./world.ts";
 
 const FULL: SyncSizes = {
-  burst: 2_000,
+  burst: 1_000,
   stream: 500,
   single: 100,
   fanOut: 50,

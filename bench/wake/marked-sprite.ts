@@ -8,22 +8,35 @@ import { type Mark, markLine, now } from "./marks.ts";
 const passed: [Mark, number][] = [["node started", now()]];
 const pass = (mark: Mark) => void passed.push([mark, now()]);
 
-const [{ parseConfig }, { openLog }, { Sprite }, { stopOnSignals }, { openStorage }, { LIMITS }] =
-  await Promise.all([
-    import("../../sprite/config.ts"),
-    import("../../sprite/log.ts"),
-    import("../../sprite/sprite.ts"),
-    import("../../sprite/stop.ts"),
-    import("../../sprite/storage/index.ts"),
-    import("../../shared/limits.ts"),
-  ]);
+const [
+  { parseConfig },
+  { openLog },
+  { PeriodCount },
+  { Sprite },
+  { stopOnSignals },
+  { openStorage },
+  { LIMITS },
+] = await Promise.all([
+  import("../../sprite/config.ts"),
+  import("../../sprite/log.ts"),
+  import("../../sprite/period-count.ts"),
+  import("../../sprite/sprite.ts"),
+  import("../../sprite/stop.ts"),
+  import("../../sprite/storage/index.ts"),
+  import("../../shared/limits.ts"),
+]);
 pass("imported");
 
 const config = parseConfig(process.env);
 const log = openLog("warn");
 const stopping = stopOnSignals(log);
 const { sprite } = await Sprite.start({
-  role: { kind: "home", home: config.home, passKeys: config.passKeys },
+  role: {
+    kind: "home",
+    home: config.home,
+    passKeys: config.passKeys,
+    periods: new PeriodCount(`${config.data}.awake-periods`),
+  },
   openStorage: async () => {
     const storage = await openStorage(config.data, { durability: config.durability });
     pass("store open");

@@ -39,7 +39,7 @@ export class Engine {
   static async open(directory: string, options: EngineOptions): Promise<Engine> {
     const journal = await Journal.open(directory, options);
     try {
-      await checkFormat(journal, directory);
+      await checkFormat(journal, directory, options.readOnly === true);
       const count = await journal.readRow(keys.count);
       return new Engine(journal, count === null ? 0 : Number(count.toString()), options);
     } catch (error) {
@@ -106,8 +106,11 @@ interface FormatRow {
 }
 
 /** Marks a new store with today's format, and refuses one that was written by a newer program. */
-async function checkFormat(journal: Journal, directory: string): Promise<void> {
+async function checkFormat(journal: Journal, directory: string, readOnly: boolean): Promise<void> {
   const bytes = await journal.readRow(keys.format);
+  if (bytes === null && readOnly) {
+    throw new SpriteSyncError("storage-failed", `There is no store in ${directory}.`);
+  }
   if (bytes === null) {
     const format: FormatRow = { version: FORMAT_VERSION };
     const puts = new Map([[keys.format, Buffer.from(JSON.stringify(format))]]);

@@ -27,12 +27,12 @@ export const POINTERS_PER_PAGE = 24;
 /** coSessions on one page. Pages before the last one are rewritten only when one of their coSessions grows. */
 export const SESSIONS_PER_PAGE = 8;
 
-/** Ids and peer ids longer than this, or with a NUL, cannot be keys: local keys end at 2048 bytes (hypercore-storage). */
-const MAX_ID_LENGTH = 400;
+/** Bytes of an id or peer id in a key, which holds up to two: local keys end at 2048 bytes (hypercore-storage). */
+const MAX_ID_BYTES = 400;
 
 /** Whether `id` can be part of a key at all; what fails this was never stored. */
 export function isStorableId(id: string): boolean {
-  return id.length > 0 && id.length <= MAX_ID_LENGTH && !id.includes("\0");
+  return id.length > 0 && Buffer.byteLength(id) <= MAX_ID_BYTES && id.isWellFormed() && !id.includes("\0");
 }
 
 /** Row keys. The first letter says what a row is; `\0` ends an id, so that no id is the prefix of another. */

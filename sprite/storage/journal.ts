@@ -15,6 +15,8 @@ export interface JournalOptions {
   durability: Durability;
   /** Bytes of RocksDB's memtable: bounds memory, the live write-ahead log, and the time of opening after a crash. */
   writeBufferBytes: number;
+  /** Looks only, also while another process has the store open; `commit` then fails. */
+  readOnly?: boolean;
 }
 
 /** How long reads are gathered for one trip; nanoseconds each. */
@@ -53,20 +55,23 @@ export class Journal {
     const database = join(directory, "db");
     let store: Corestore | undefined;
     try {
-      mkdirSync(directory, { recursive: true });
-      deleteOldInfoLogs(database);
+      const { readOnly = false } = options;
+      if (!readOnly) mkdirSync(directory, { recursive: true });
+      if (!readOnly) deleteOldInfoLogs(database);
       const storage = new HypercoreStorage(directory, {
         // The default pins the store to its inode and refuses to open after a restore or an early power cut.
         allowBackup: true,
+        readOnly,
         writeBufferSize: options.writeBufferBytes,
         // Erasing must free space in old blob files too, not only in the oldest quarter of them.
         blobGarbageCollectionAgeCutOff: 1,
         blobGarbageCollectionForceThreshold: 0.5,
       });
-      store = new Corestore(storage);
+      store = new Corestore(storage, { readOnly });
       await store.ready();
       const log = store.get({ name: LOG_CORE });
       await log.ready();
+      if (readOnly) return new Journal(store, log, undefined);
       await endRecovery(log);
       const barrier = options.durability === "fsync" ? new WalBarrier(database) : undefined;
       const journal = new Journal(store, log, barrier);

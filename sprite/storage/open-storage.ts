@@ -24,8 +24,14 @@ export async function openStorage(directory: string, options: StorageOptions = {
   return new SpriteStorage(await openEngine(directory, options));
 }
 
-/** The part of a store that several users in one process may share. */
-export async function openEngine(directory: string, options: StorageOptions = {}): Promise<Engine> {
+/**
+ * The part of a store that several users in one process may share.
+ * @param options `readOnly` looks only, also while another process has the store open.
+ */
+export async function openEngine(
+  directory: string,
+  options: StorageOptions & { readOnly?: boolean } = {},
+): Promise<Engine> {
   const {
     durability = "flush",
     writeBufferBytes = 8 * MIB,
@@ -39,6 +45,7 @@ export async function openEngine(directory: string, options: StorageOptions = {}
     );
   }
   return Engine.open(directory, {
+    readOnly: options.readOnly ?? false,
     durability,
     writeBufferBytes,
     rowCacheBytes,

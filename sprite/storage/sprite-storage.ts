@@ -75,7 +75,11 @@ export class SpriteStorage implements StorageAPI {
   ): Promise<void> {
     this.#interruptErasing();
     if (this.#closing !== undefined || !isStorableId(id)) return done?.(false);
-    const loading = this.#loader.load(id as RawCoID, callback);
+    const loading = this.#loader.load(id as RawCoID, callback).catch((error: unknown) => {
+      // cojson does not look at the promise: a rejection would end the process for one CoValue.
+      logger.error("A CoValue could not be loaded", { id, err: error });
+      return false;
+    });
     this.#loads.add(loading);
     const found = await loading.finally(() => this.#loads.delete(loading));
     done?.(found);

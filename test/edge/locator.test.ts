@@ -3,17 +3,19 @@ import { describe, expect, test } from "vitest";
 import { Locator } from "../../edge/locator.ts";
 import { failedReply } from "../../edge/reply.ts";
 import { ShardQueue } from "../../edge/shard-queue.ts";
-import type { SpritePlace } from "../../edge/sprite-place.ts";
+import type { FreshPlace, SpritePlace } from "../../edge/sprite-place.ts";
 import { SpriteSyncError } from "../../shared/errors.ts";
 import { asHome, idFromHash } from "../../shared/ids.ts";
 
 const HOME = asHome(idFromHash(new Uint8Array(19).fill(5)));
 const place = (boot: string | null): SpritePlace => ({ url: "https://x", headers: { a: "b" }, boot });
+const fresh = (boot: string): FreshPlace => ({ ...place(boot), after: 7 });
+const period = (boot: string) => ({ number: 1, boot });
 
 /** An isolate: what its locators share, and what they ask. */
 function isolate({
   kv = null as unknown,
-  reply = async () => ({ ok: true as const, value: place("b1") }) as never,
+  reply = async () => ({ ok: true as const, value: fresh("b1") }) as never,
 } = {}) {
   const asked = { locate: [] as boolean[], met: [] as string[], kv: 0 };
   const shared = { places: new LRUCache<typeof HOME, SpritePlace>({ max: 10 }), flights: new Map() };
@@ -31,7 +33,7 @@ function isolate({
           asked.locate.push(fresh);
           return reply();
         },
-        met: async (boot) => void asked.met.push(boot),
+        met: async ({ boot }) => void asked.met.push(boot),
       }),
     });
   return { asked, locator };
@@ -62,15 +64,21 @@ describe("the locator", () => {
     first.end();
     await expect(leaving).rejects.toMatchObject({ code: "transient" });
     await new Promise((next) => setImmediate(next));
-    answers[1]?.resolve({ ok: true, value: place("b1") } as never);
-    expect(await joined).toEqual(place("b1"));
+    answers[1]?.resolve({ ok: true, value: fresh("b1") } as never);
+    expect(await joined).toEqual(fresh("b1"));
+  });
+
+  test("tells how many awake periods there were only to whoever asked just now", async () => {
+    const { locator } = isolate();
+    expect(await locator().locate(HOME, false)).toEqual(fresh("b1"));
+    expect(await locator().locate(HOME, false)).toEqual(place("b1"));
   });
 
   test("takes KV's word for an address, and asks the coordinator once that failed", async () => {
     const { asked, locator } = isolate({ kv: place("old") });
     expect(await locator().locate(HOME, false)).toEqual(place("old"));
     expect(asked.locate).toEqual([]);
-    expect(await locator().locate(HOME, true)).toEqual(place("b1"));
+    expect(await locator().locate(HOME, true)).toEqual(fresh("b1"));
     expect(asked.locate).toEqual([true]);
   });
 
@@ -83,9 +91,9 @@ describe("the locator", () => {
   test("reports an awake period that the coordinator has not named, and no other", async () => {
     const { asked, locator } = isolate();
     const found = await locator().locate(HOME, false);
-    await locator().met(HOME, found, "b1");
-    await locator().met(HOME, found, "b2");
-    await locator().met(HOME, await locator().locate(HOME, false), "b2");
+    await locator().met(HOME, found, period("b1"));
+    await locator().met(HOME, found, period("b2"));
+    await locator().met(HOME, await locator().locate(HOME, false), period("b2"));
     expect(asked.met).toEqual(["b2"]);
   });
 

@@ -11,10 +11,10 @@ class Socket implements SpriteSocket {
   readonly frames: string[] = [];
   closedWith: number | undefined;
   #handlers: Parameters<SpriteSocket["listen"]>[0] | undefined;
-  readonly boot: string;
+  readonly period: { number: number; boot: string };
 
   constructor(boot: string) {
-    this.boot = boot;
+    this.period = { number: 1, boot };
   }
   send(frame: string): void {
     this.frames.push(frame);

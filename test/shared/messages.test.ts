@@ -167,6 +167,17 @@ describe("parseMessage", () => {
     expect(outcome(parseMessage, text)).toBe("bad-message");
   });
 
+  test("refuses a header that is far larger than any real one", () => {
+    const header = {
+      type: "comap",
+      ruleset: { type: "unsafeAllowAll" },
+      meta: { padding: "x".repeat(100_000) },
+    };
+    expect(() => parseMessage(JSON.stringify({ action: "content", id: ID, header, new: {} }))).toThrow(
+      /header.*65536/,
+    );
+  });
+
   test("does not quote what it refuses", () => {
     expect(() => parseMessage(`{"action":"load","id":"secret-thing","header":false,"sessions":{}}`)).toThrow(
       expect.objectContaining({ message: expect.not.stringContaining("secret-thing") }),

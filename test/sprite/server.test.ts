@@ -59,7 +59,7 @@ test("Without a pass, or with one that does not verify, nobody gets in", async (
 
 test("A good pass for another Sprite is told so, so that the edge looks the address up again", async () => {
   const { alice, sprite } = await sprites();
-  const pass = await signPass({ home: asGroupId(alice.id), session: "s" }, PASS_KEYS);
+  const pass = await signPass({ home: asGroupId(alice.id), session: "s", after: 0 }, PASS_KEYS);
   expect((await refusal(sprite.url, { [PASS_HEADER]: pass }))[0]).toBe(421);
 });
 
@@ -74,7 +74,7 @@ test("A Sprite whose storage does not open refuses everybody, says so, and can b
   const sprite = await startSprite(group.id, {
     openStorage: () => Promise.reject(new SpriteSyncError("storage-failed", "the disk is gone")),
   });
-  const pass = await signPass({ home: sprite.home, session: "s" }, PASS_KEYS);
+  const pass = await signPass({ home: sprite.home, session: "s", after: 0 }, PASS_KEYS);
   const [status, body] = await refusal(sprite.url, { [PASS_HEADER]: pass });
   expect(status).toBe(503);
   expect(body).toMatch(/^storage-failed: /);
@@ -162,7 +162,7 @@ test("An idle Sprite closes its sockets with the code for sleep and its boot id,
   const edge = await listen(sprite);
   expect(await edge.closed).toEqual([4900, sprite.sprite.boot]);
   await sprite.asleep;
-  const pass = await signPass({ home: sprite.home, session: "s" }, PASS_KEYS);
+  const pass = await signPass({ home: sprite.home, session: "s", after: 0 }, PASS_KEYS);
   const [status, body] = await refusal(sprite.url, { [PASS_HEADER]: pass });
   expect(status).toBe(503);
   expect(body).toMatch(/^asleep: /);

@@ -18,6 +18,7 @@ import { asHome, type GroupId, parseCoValueId } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import { PASS_HEADER, parsePassKeys, signPass } from "../../shared/pass.ts";
 import { routeCojsonLog } from "../../sprite/cojson-log.ts";
+import { PeriodCount } from "../../sprite/period-count.ts";
 import { Sprite, type SpriteDeps } from "../../sprite/sprite.ts";
 import { openStorage } from "../../sprite/storage/index.ts";
 
@@ -61,8 +62,13 @@ export async function startSprite(
     onAsleep = resolve;
   });
   const { sprite, port } = await Sprite.start({
-    role: { kind: "home", home: asGroupId(home), passKeys: PASS_KEYS },
-    openStorage: async () => wrap(await openStorage(directory)),
+    role: {
+      kind: "home",
+      home: asGroupId(home),
+      passKeys: PASS_KEYS,
+      periods: new PeriodCount(join(directory, "awake-periods")),
+    },
+    openStorage: async () => wrap(await openStorage(join(directory, "store"))),
     port: 0,
     host: "127.0.0.1",
     sleepAfterMs: 0,
@@ -79,7 +85,7 @@ export async function dial(
   { url, home }: Pick<TestSprite, "url" | "home">,
   session = "test",
 ): Promise<WebSocket> {
-  const pass = await signPass({ home, session }, PASS_KEYS);
+  const pass = await signPass({ home, session, after: 0 }, PASS_KEYS);
   const socket = new WebSocket(url, { headers: { [PASS_HEADER]: pass } });
   onTestFinished(() => socket.terminate());
   return socket;

@@ -6,6 +6,7 @@ import { type Stack, type StackOptions, startStack } from "../../dev/stack.ts";
 import type { CoValueId, GroupId } from "../../shared/ids.ts";
 import { spriteNameOf } from "../../shared/sprite-name.ts";
 import { openStorage } from "../../sprite/storage/index.ts";
+import { SPRITE_BUNDLE } from "./sprite-bundle.ts";
 import { until } from "./until.ts";
 
 export interface TestStack extends Stack {
@@ -29,6 +30,7 @@ export async function startTestStack(options: Partial<StackOptions> = {}): Promi
   const stack = await startStack({
     log: pino({ level: "silent" }),
     sleepAfter: 0,
+    spriteEntry: SPRITE_BUNDLE,
     onMachine: ({ name, state, exit }) => keep(`machine ${name} ${state} ${JSON.stringify(exit ?? "")}`),
     onSpriteLine: (sprite, line) => keep(`${sprite} ${line}`),
     onEdgeLine: (line) => keep(`edge ${line}`),

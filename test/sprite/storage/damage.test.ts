@@ -1,6 +1,7 @@
 import { cpSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { LogLevel, logger } from "cojson";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { openStorage, type SpriteStorage } from "../../../sprite/storage/index.ts";
 import {
   type Content,
@@ -94,6 +95,10 @@ async function filledStores(where: "tables" | "log"): Promise<() => string> {
     return join(copies, String(copy));
   };
 }
+
+// Each of the hundreds of damaged CoValues is an error in the log, which nobody needs to read here.
+beforeAll(() => logger.setLevel(LogLevel.NONE));
+afterAll(() => logger.setLevel(LogLevel.WARN));
 
 type Damage = (path: string, random: () => number) => void;
 

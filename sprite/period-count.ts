@@ -1,0 +1,61 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { SpriteSyncError } from "../shared/errors.ts";
+
+/**
+ * Counts this Sprite's awake periods: one for each process, larger than all before it (docs/protocol.md).
+ *
+ * The count is kept beside the store. Where it is missing, on a new disk or an empty replacement of a lost one, it goes on
+ * from what the coordinator has heard of, which a pass names when the edge has just asked it.
+ */
+export class PeriodCount {
+  readonly #file: string;
+  #begun: Promise<number> | undefined;
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  /**
+   * The number of the period that this process is; the first call decides it.
+   * @param after how many periods the coordinator has heard of, if the edge has just asked it.
+   * @throws SpriteSyncError `wrong-sprite` when neither disk nor pass knows the count: the edge then asks the coordinator.
+   */
+  begin(after: number | undefined): Promise<number> {
+    this.#begun ??= this.#next(after).catch((error) => {
+      this.#begun = undefined;
+      throw error;
+    });
+    return this.#begun;
+  }
+
+  async #next(after: number | undefined): Promise<number> {
+    const before = await this.#read();
+    if (before === undefined && after === undefined) {
+      throw new SpriteSyncError(
+        "wrong-sprite",
+        "this Sprite's disk is new; ask its coordinator how often it was awake",
+      );
+    }
+    const number = Math.max(before ?? 0, after ?? 0) + 1;
+    try {
+      await mkdir(dirname(this.#file), { recursive: true });
+      await writeFile(`${this.#file}.new`, `${number}\n`);
+      await rename(`${this.#file}.new`, this.#file);
+    } catch {
+      // A disk that takes no writes can still be read from. The next period may get the same number, which is no harm:
+      // its boot differs, and the coordinator then takes it for the newer one.
+    }
+    return number;
+  }
+
+  async #read(): Promise<number | undefined> {
+    try {
+      const count = Number.parseInt(await readFile(this.#file, "utf8"), 10);
+      return Number.isSafeInteger(count) ? count : undefined;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+}
