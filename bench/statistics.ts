@@ -15,7 +15,7 @@ export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }
 
-/** How many times a baseline: the median of the rounds' ratios, and the smallest and largest of them. */
+/** How many times a baseline: the median of the rounds' ratios, and between what the middle half of them lies. */
 export interface Ratio {
   readonly median: number;
   readonly low: number;
@@ -30,5 +30,5 @@ export function ratioOf(subject: readonly number[], baseline: readonly number[])
   if (subject.length !== baseline.length)
     throw new RangeError(`${subject.length} rounds cannot be compared with ${baseline.length}`);
   const ratios = subject.map((value, round) => value / (baseline[round] ?? Number.NaN));
-  return { median: median(ratios), low: Math.min(...ratios), high: Math.max(...ratios) };
+  return { median: median(ratios), low: percentile(ratios, 0.25), high: percentile(ratios, 0.75) };
 }

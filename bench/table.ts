@@ -23,7 +23,7 @@ export function toMarkdown({ title, columns, rows }: Table): string {
   return [`**${title}**`, "", line(columns), line(rule), ...rows.map(line)].join("\n");
 }
 
-/** `1.12 (1.05–1.20)`: the median of the rounds, and their range. */
+/** `1.12 (1.05–1.20)`: the median of the rounds, and where their middle half lies. */
 export function formatRatio({ median, low, high }: Ratio): string {
   return `${median.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
 }

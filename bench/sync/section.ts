@@ -3,7 +3,7 @@ import { interleave, type Samples, series } from "../interleave.ts";
 import { median, ratioOf } from "../statistics.ts";
 import { formatMs, formatRatio, type Section } from "../table.ts";
 import { startPlainProcess, startSingleProcess } from "./server-process.ts";
-import { openWorld, type SyncSizes, type World } from "./world.ts";
+import { type SyncSizes, World } from "./world.ts";
 
 const FULL: SyncSizes = {
   burst: 1_000,
@@ -54,7 +54,7 @@ export const syncSection: Section = {
         [PLAIN_AGAIN, plain.url],
       ] as const) {
         progress(`filling: ${name}`);
-        worlds.push(await openWorld(name, url, sizes));
+        worlds.push(await World.open(name, url, sizes));
       }
       const measured = new Map<Work, Samples>();
       for (const work of ["single", "fanOut", "stream", "burst", "create", "load"] as const) {

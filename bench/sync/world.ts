@@ -16,109 +16,133 @@ export interface SyncSizes {
 }
 
 /** A server with a writer, its readers and a group of many small values: everything that the measured work needs. */
-export interface World {
+export class World {
   readonly name: string;
-  /** One writer, all transactions at once, until acknowledged. */
-  burst(): Promise<Sample>;
-  /** One writer, a transaction each turn of the event loop, until all are acknowledged. */
-  stream(): Promise<Sample>;
+  readonly #syncUrl: string;
+  readonly #sizes: SyncSizes;
+  readonly #writer: Client;
+  readonly #group: RawGroup;
+  readonly #notes: readonly RawCoMap[];
+  readonly #diary: RawCoMap;
+  readonly #board: RawCoMap;
+  #readers: readonly Guest[] = [];
+  /** The readers' copies of the board. */
+  #copies: readonly RawCoMap[] = [];
+  #posted = 0;
+
+  private constructor(name: string, syncUrl: string, sizes: SyncSizes, writer: Client) {
+    this.name = name;
+    this.#syncUrl = syncUrl;
+    this.#sizes = sizes;
+    this.#writer = writer;
+    this.#group = writer.node.createGroup();
+    this.#group.addMember("everyone", "reader");
+    this.#notes = Array.from({ length: sizes.values }, () => this.#newNote());
+    this.#diary = this.#newNote();
+    this.#board = this.#newNote();
+  }
+
+  static async open(name: string, syncUrl: string, sizes: SyncSizes): Promise<World> {
+    const world = new World(name, syncUrl, sizes, await startClient(syncUrl));
+    await world.#writer.synced();
+    world.#readers = await Promise.all(Array.from({ length: sizes.readers }, () => startGuest(syncUrl)));
+    world.#copies = await Promise.all(world.#readers.map((reader) => reader.load(world.#board.id)));
+    return world;
+  }
+
   /** One writer, the next transaction when the last one is acknowledged. */
-  single(): Promise<Sample>;
+  async single(): Promise<Sample> {
+    const times: number[] = [];
+    for (let i = 0; i < this.#sizes.single; i++) {
+      const { ms } = await timed(1, () => this.#write(this.#diary, i));
+      times.push(ms);
+    }
+    return { p50: percentile(times, 0.5), p95: percentile(times, 0.95) };
+  }
+
   /** One writer, until each reader has seen the transaction, and until the last has. */
-  fanOut(): Promise<Sample>;
+  async fanOut(): Promise<Sample> {
+    const each: number[] = [];
+    const last: number[] = [];
+    for (let i = 0; i < this.#sizes.fanOut; i++) {
+      const next = ++this.#posted;
+      const begun = performance.now();
+      const times = this.#copies.map((copy) => seenBy(copy, next).then(() => performance.now() - begun));
+      const acknowledged = this.#write(this.#board, next);
+      const seen = await Promise.all(times);
+      each.push(...seen);
+      last.push(Math.max(...seen));
+      await acknowledged;
+    }
+    return { p50: percentile(each, 0.5), p95: percentile(each, 0.95), last: percentile(last, 0.5) };
+  }
+
+  /** One writer, a transaction each turn of the event loop, until all are acknowledged. */
+  async stream(): Promise<Sample> {
+    const diary = await this.#newDiary();
+    return timed(this.#sizes.stream, async () => {
+      for (let i = 0; i < this.#sizes.stream; i++) {
+        diary.set("n", i, "trusting");
+        await new Promise(setImmediate);
+      }
+      await this.#acknowledged(diary);
+    });
+  }
+
+  /** One writer, all transactions at once, until acknowledged. */
+  async burst(): Promise<Sample> {
+    const diary = await this.#newDiary();
+    return timed(this.#sizes.burst, () => {
+      for (let i = 0; i < this.#sizes.burst; i++) diary.set("n", i, "trusting");
+      return this.#acknowledged(diary);
+    });
+  }
+
   /** New values in a group, until acknowledged. */
-  create(): Promise<Sample>;
+  create(): Promise<Sample> {
+    return timed(this.#sizes.created, () => {
+      const created = Array.from({ length: this.#sizes.created }, () => this.#newNote());
+      return Promise.all(created.map((note) => this.#acknowledged(note)));
+    });
+  }
+
   /** All values of a group, by a client that has nothing. */
-  load(): Promise<Sample>;
-  close(): Promise<void>;
-}
+  async load(): Promise<Sample> {
+    const guest = await startGuest(this.#syncUrl);
+    const sample = await timed(1, () => Promise.all(this.#notes.map(({ id }) => guest.load(id))));
+    await guest.close();
+    return sample;
+  }
 
-export async function openWorld(name: string, syncUrl: string, sizes: SyncSizes): Promise<World> {
-  const writer = await startClient(syncUrl);
-  const group = writer.node.createGroup();
-  group.addMember("everyone", "reader");
-  const notes = Array.from({ length: sizes.values }, (_, n) => newNote(group, n));
-  const diary = group.createMap({ n: 0 });
-  const board = group.createMap({ n: 0 });
-  await writer.synced();
-  const readers = await Promise.all(Array.from({ length: sizes.readers }, () => startGuest(syncUrl)));
-  const copies = await Promise.all(readers.map((reader) => reader.load(board.id)));
-  const acknowledged = ({ id }: RawCoMap) => writer.node.syncManager.waitForSync(id);
-  let n = 0;
+  async close(): Promise<void> {
+    await Promise.all([...this.#readers, this.#writer].map((client) => client.close()));
+  }
 
-  const timed = async (count: number, work: () => Promise<unknown>) => {
-    const begun = performance.now();
-    await work();
-    return { ms: (performance.now() - begun) / count };
-  };
+  #newNote(): RawCoMap {
+    return this.#group.createMap({ title: "a note", n: 0 }, null, "trusting");
+  }
+
   /** A value of its own for each round: a long history would make each transaction dearer than the one before. */
-  const newDiary = async () => {
-    const fresh = group.createMap({ n: 0 });
-    await acknowledged(fresh);
-    return fresh;
-  };
-  const writeOne = (value: number) => {
-    diary.set("n", value, "trusting");
-    return acknowledged(diary);
-  };
-  return {
-    name,
-    async burst() {
-      const fresh = await newDiary();
-      return timed(sizes.burst, () => {
-        for (let i = 0; i < sizes.burst; i++) fresh.set("n", i, "trusting");
-        return acknowledged(fresh);
-      });
-    },
-    async stream() {
-      const fresh = await newDiary();
-      return timed(sizes.stream, async () => {
-        for (let i = 0; i < sizes.stream; i++) {
-          fresh.set("n", i, "trusting");
-          await new Promise(setImmediate);
-        }
-        await acknowledged(fresh);
-      });
-    },
-    async single() {
-      const times: number[] = [];
-      for (let i = 0; i < sizes.single; i++) {
-        times.push((await timed(1, () => writeOne(i))).ms);
-      }
-      return { p50: percentile(times, 0.5), p95: percentile(times, 0.95) };
-    },
-    async fanOut() {
-      const each: number[] = [];
-      const last: number[] = [];
-      for (let i = 0; i < sizes.fanOut; i++) {
-        const begun = performance.now();
-        const seen = copies.map((copy) =>
-          seenBy(copy, n + 1).then(() => each.push(performance.now() - begun)),
-        );
-        board.set("n", ++n, "trusting");
-        await Promise.all(seen);
-        last.push(performance.now() - begun);
-        await acknowledged(board);
-      }
-      return { p50: percentile(each, 0.5), p95: percentile(each, 0.95), last: percentile(last, 0.5) };
-    },
-    create: () =>
-      timed(sizes.created, () => {
-        const created = Array.from({ length: sizes.created }, (_, i) => newNote(group, i));
-        return Promise.all(created.map(({ id }) => writer.node.syncManager.waitForSync(id)));
-      }),
-    async load() {
-      const guest = await startGuest(syncUrl);
-      const sample = await timed(1, () => Promise.all(notes.map(({ id }) => guest.load(id))));
-      await guest.close();
-      return sample;
-    },
-    close: () => closeAll([...readers, writer]),
-  };
+  async #newDiary(): Promise<RawCoMap> {
+    const diary = this.#newNote();
+    await this.#acknowledged(diary);
+    return diary;
+  }
+
+  #write(note: RawCoMap, n: number): Promise<unknown> {
+    note.set("n", n, "trusting");
+    return this.#acknowledged(note);
+  }
+
+  #acknowledged({ id }: RawCoMap): Promise<unknown> {
+    return this.#writer.node.syncManager.waitForSync(id);
+  }
 }
 
-function newNote(group: RawGroup, n: number): RawCoMap {
-  return group.createMap({ title: `note ${n}`, done: false }, null, "trusting");
+async function timed(count: number, work: () => Promise<unknown>): Promise<{ ms: number }> {
+  const begun = performance.now();
+  await work();
+  return { ms: (performance.now() - begun) / count };
 }
 
 /** Resolves once `copy` holds at least `n`. */
@@ -130,8 +154,4 @@ function seenBy(copy: RawCoMap, n: number): Promise<void> {
       resolve();
     }, false);
   });
-}
-
-async function closeAll(clients: readonly (Client | Guest)[]): Promise<void> {
-  await Promise.all(clients.map((client) => client.close()));
 }

@@ -14,6 +14,8 @@ declare module "hypercore-storage" {
     getBlock(index: number): Promise<Buffer | null>;
     getLocal(key: Buffer): Promise<Buffer | null>;
     tryFlush(): void;
+    /** Rejects everything that was asked and not sent. */
+    destroy(): void;
   }
 
   /** A batch of writes: one RocksDB WriteBatch, or part of an atom. */

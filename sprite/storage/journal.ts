@@ -177,7 +177,12 @@ export class Journal {
     // rocksdb-native runs the microtasks after its callbacks, but no ticks.
     for (let hop = 0; hop < GATHERING_MICROTASKS; hop++) await undefined;
     this.#reads = undefined;
-    reads.tryFlush();
+    try {
+      reads.tryFlush();
+    } catch {
+      // Closed meanwhile: rejects what was asked.
+      reads.destroy();
+    }
   }
 
   async #append(change: JournalChange): Promise<void> {

@@ -4,7 +4,7 @@ import type { Durability } from "./journal.ts";
 import { SpriteStorage } from "./sprite-storage.ts";
 
 export interface StorageOptions {
-  /** What an acknowledgement survives; docs/storage.md says exactly what. Default `flush`: kill -9, not a power cut. */
+  /** What an acknowledgement survives; docs/storage.md says exactly what. Default `fsync`: a power cut, too. */
   durability?: Durability;
   /** Bytes of RocksDB's write buffer. Default 8 MiB: as fast as 64, and a crashed store opens within ~60 ms. */
   writeBufferBytes?: number;
@@ -33,7 +33,7 @@ export async function openEngine(
   options: StorageOptions & { readOnly?: boolean } = {},
 ): Promise<Engine> {
   const {
-    durability = "flush",
+    durability = "fsync",
     writeBufferBytes = 8 * MIB,
     rowCacheBytes = 16 * MIB,
     queueBytes = 32 * MIB,

@@ -82,6 +82,32 @@ describe("the edge", () => {
     await until(() => map.get("shared") === "by the member", { what: "the member's edit at the owner" });
   });
 
+  test("keeps a Sprite's replica of a parent group in another home up to date", async () => {
+    const [owner, reader, late] = [await client(), await client(), await client()];
+    const parent = owner.node.createGroup();
+    const child = owner.node.createGroup();
+    const map = child.createMap({ secret: "for members" });
+    await owner.synced();
+    child.extend(parent);
+    parent.addMember(await owner.load<RawAccount>(reader.accountID), "reader");
+    await owner.synced();
+    await reader.load(map.id);
+    await owner.close();
+
+    // Another device changes the parent only. No Sprite of the child has ever asked this one for anything.
+    const phone = await startClient(stack.syncUrl, { deviceOf: owner });
+    clients.push(phone);
+    const theParent = await phone.load<typeof parent>(parent.id);
+    theParent.addMember(await phone.load<RawAccount>(late.accountID), "reader");
+    await phone.synced();
+
+    // Whoever loads a value gets its parents along, from the child's Sprite, and asks nobody else for them.
+    const copy = await until(() => late.load(map.id), { what: "the value" });
+    await until(() => copy.get("secret") === "for members", {
+      what: "the key that the parent has for a new member",
+    });
+  });
+
   test("/sync/<group> serves a client like /sync", async () => {
     const author = await client();
     const group = author.node.createGroup();

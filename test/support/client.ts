@@ -1,11 +1,20 @@
-import { type CoID, LocalNode, type RawCoMap, type RawCoValue } from "cojson";
+import {
+  type AgentSecret,
+  type CoID,
+  LocalNode,
+  type Peer,
+  type RawAccountID,
+  type RawCoMap,
+  type RawCoValue,
+} from "cojson";
 import { WebSocketPeerWithReconnection } from "cojson-transport-ws";
 import { WebSocket } from "ws";
 import { crypto } from "./crypto.ts";
 
 export interface Client {
   readonly node: LocalNode;
-  readonly accountID: string;
+  readonly accountID: RawAccountID;
+  readonly accountSecret: AgentSecret;
   /** Connects a client that was started offline, or disconnected. */
   connect(): void;
   /** Ends the connection from this side and makes no new one. */
@@ -19,16 +28,18 @@ export interface Client {
   close(): Promise<void>;
 }
 
-/** An unmodified cojson client in this process: a LocalNode with a new account, and cojson-transport-ws's reconnecting peer. */
-export async function startClient(
-  syncUrl: string,
-  { name = "tester", offline = false }: { name?: string; offline?: boolean } = {},
-): Promise<Client> {
-  const { node, accountID } = await LocalNode.withNewlyCreatedAccount({
-    creationProps: { name },
-    crypto,
-    peers: [],
-  });
+export interface ClientOptions {
+  /** Name of the new account's profile. */
+  readonly name?: string;
+  readonly offline?: boolean;
+  /** Another device of this client's account, instead of a new account. */
+  readonly deviceOf?: Pick<Client, "accountID" | "accountSecret">;
+}
+
+/** An unmodified cojson client in this process: a LocalNode and cojson-transport-ws's reconnecting peer. */
+export async function startClient(syncUrl: string, options: ClientOptions = {}): Promise<Client> {
+  const peers: Peer[] = [];
+  let node: LocalNode | undefined;
   let closures = 0;
   let ended = false;
   const socket = class extends WebSocket {
@@ -40,27 +51,43 @@ export async function startClient(
   const connection = new WebSocketPeerWithReconnection({
     peer: syncUrl,
     reconnectionTimeout: 100,
-    addPeer: (peer) => node.syncManager.addPeer(peer),
+    addPeer: (peer) => (node ? node.syncManager.addPeer(peer) : peers.push(peer)),
     removePeer: () => undefined,
     WebSocketConstructor: socket as never,
   });
-  if (!offline) connection.enable();
+  if (options.deviceOf) connection.enable();
+  const account = await openAccount(options, peers);
+  const opened = account.node;
+  node = opened;
+  if (!options.offline) connection.enable();
   return {
-    node,
-    accountID,
+    ...account,
     connect: connection.enable,
     disconnect: connection.disable,
     closures: () => closures,
     async load<T extends RawCoValue>(id: string): Promise<T> {
-      const value = await node.load(id as CoID<T>);
+      const value = await opened.load(id as CoID<T>);
       if (value === "unavailable") throw new Error(`${id} is unavailable`);
       return value;
     },
-    synced: async () => void (await node.syncManager.waitForAllCoValuesSync()),
+    synced: async () => void (await opened.syncManager.waitForAllCoValuesSync()),
     async close() {
       ended = true;
       connection.disable();
-      await node.gracefulShutdown();
+      await opened.gracefulShutdown();
     },
   };
+}
+
+async function openAccount({ name = "tester", deviceOf }: ClientOptions, peers: Peer[]) {
+  if (!deviceOf) return LocalNode.withNewlyCreatedAccount({ creationProps: { name }, crypto, peers });
+  const { accountID, accountSecret } = deviceOf;
+  const node = await LocalNode.withLoadedAccount({
+    accountID,
+    accountSecret,
+    sessionID: undefined,
+    crypto,
+    peers,
+  });
+  return { node, accountID, accountSecret };
 }

@@ -1,0 +1,46 @@
+import { readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { WalBarrier } from "../../../sprite/storage/wal-barrier.ts";
+import { newDirectory } from "./open-for-test.ts";
+
+/** Files in `directory` that this process has open. */
+function openIn(directory: string): string[] {
+  const links = readdirSync("/proc/self/fd").flatMap((descriptor) => {
+    try {
+      return [readlinkSync(join("/proc/self/fd", descriptor))];
+    } catch {
+      // The descriptor of the listing itself is gone by now.
+      return [];
+    }
+  });
+  return links.filter((link) => link.startsWith(directory)).sort();
+}
+
+test.skipIf(process.platform !== "linux")(
+  "the barrier follows the live logs: each is open once, none that is gone, none after closing",
+  async () => {
+    const directory = newDirectory();
+    const barrier = new WalBarrier(directory);
+    onTestFinished(() => barrier.close());
+    writeFileSync(join(directory, "000001.log"), "a");
+    writeFileSync(join(directory, "000001.sst"), "a");
+    await barrier.sync();
+    await barrier.sync();
+    expect(openIn(directory)).toEqual([join(directory, "000001.log")]);
+    writeFileSync(join(directory, "000002.log"), "b");
+    await barrier.sync();
+    expect(openIn(directory)).toEqual([join(directory, "000001.log"), join(directory, "000002.log")]);
+    rmSync(join(directory, "000001.log"));
+    await barrier.sync();
+    expect(openIn(directory)).toEqual([join(directory, "000002.log")]);
+    barrier.close();
+    expect(openIn(directory)).toEqual([]);
+  },
+);
+
+test("a barrier that cannot see the logs fails instead of calling anything durable", async () => {
+  const directory = newDirectory();
+  const barrier = new WalBarrier(join(directory, "missing"));
+  await expect(barrier.sync()).rejects.toThrow(/ENOENT/);
+});
