@@ -103,7 +103,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     async close() {
       await edge.close();
       await fleet.close();
-      if (temporary) await rm(dataDir, { recursive: true, force: true });
+      // workerd may still be writing its last page when its process has been told to end.
+      if (temporary) await rm(dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     },
   };
 }

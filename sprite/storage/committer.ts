@@ -22,6 +22,8 @@ export interface WriteRequest {
   readonly id?: string;
   /** Must not share its flush, because it reads from disk what others in the batch would change. */
   readonly alone?: boolean;
+  /** Dropped when the disk fails, because somebody waits for it who can do without. */
+  readonly optional?: boolean;
   /**
    * Adds its changes to the batch. Called again when the flush failed.
    * @returns whether `committed` may be called once the batch is durable
@@ -123,7 +125,10 @@ export class Committer {
   }
 
   /** Queues a request made of `stage` alone. @returns a promise of the flush; rejects when `stage` throws. */
-  write(stage: (staging: Staging) => Promise<void>, options: { alone?: boolean } = {}): Promise<void> {
+  write(
+    stage: (staging: Staging) => Promise<void>,
+    options: { alone?: boolean; optional?: boolean } = {},
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
       this.enqueue({
         ...options,
@@ -137,7 +142,12 @@ export class Committer {
         },
         committed: () => resolve(),
         dropped: () =>
-          reject(new SpriteSyncError("storage-failed", "The store was closed before this was written.")),
+          reject(
+            new SpriteSyncError(
+              "storage-failed",
+              "The store was closed, or its disk failed, before this was written.",
+            ),
+          ),
       });
     });
   }
@@ -246,6 +256,11 @@ export class Committer {
     const since = this.#state.kind === "failed" ? this.#state.since : new Date();
     this.#state = { kind: "failed", error, since };
     for (const { waiting } of this.#pending.values()) for (const resolve of waiting.splice(0)) resolve();
+    for (const { request, bytes } of this.#queue.filter((queued) => queued.request.optional)) {
+      this.#queuedBytes -= bytes;
+      request.dropped?.();
+    }
+    this.#queue = this.#queue.filter((queued) => !queued.request.optional);
   }
 
   /** @returns whether to try again: not when the store is being closed and this was the last try. */

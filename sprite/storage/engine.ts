@@ -90,11 +90,15 @@ export class Engine {
     await this.committer.write(stage, { alone: true });
   }
 
-  /** Writes what is queued, then closes the files. @throws SpriteSyncError when not everything could be written. */
-  async close(): Promise<void> {
+  /**
+   * Writes what is queued, lets `readers` finish, then closes the files.
+   * @throws SpriteSyncError when not everything could be written.
+   */
+  async close(readers?: Promise<unknown>): Promise<void> {
     try {
       await this.committer.close();
     } finally {
+      await readers;
       await this.catalog.close();
       await this.journal.close();
     }

@@ -37,12 +37,14 @@ export class Repairer {
     this.#committer = committer;
   }
 
-  /** Resolves when the repaired row, or its absence, is durable. */
+  /** Resolves when the repaired row, or its absence, is durable; rejects when the disk does not take it. */
   repair(id: RawCoID, reason: Error): Promise<void> {
     let running = this.#running.get(id);
     if (running === undefined) {
       const stage = (staging: Staging) => this.#stage(staging, id, reason);
-      running = this.#committer.write(stage, { alone: true }).finally(() => this.#running.delete(id));
+      running = this.#committer
+        .write(stage, { alone: true, optional: true })
+        .finally(() => this.#running.delete(id));
       this.#running.set(id, running);
     }
     return running;

@@ -24,7 +24,7 @@ const LAZY_KNOWN_STATES = 10_000;
 export class SpriteStorage implements StorageAPI {
   readonly #engine: Engine;
   readonly #loader: Loader;
-  readonly #release: () => Promise<void>;
+  readonly #release: (readers: Promise<unknown>) => Promise<void>;
   /** CoValues that the LocalNode has in memory: not loaded again as dependencies. */
   readonly #inMemory = new Set<RawCoID>();
   readonly #validDeletes = new Set<RawCoID>();
@@ -43,8 +43,14 @@ export class SpriteStorage implements StorageAPI {
   /** Durable states only: they grow after a flush, never before. */
   readonly knownStates = new StorageKnownState();
 
-  /** @param release gives the engine back when this is closed; others in the process may still use it. */
-  constructor(engine: Engine, release: () => Promise<void> = () => engine.close()) {
+  /**
+   * @param release gives the engine back when this is closed, once `readers` are finished; others in the process may
+   *   still use it
+   */
+  constructor(
+    engine: Engine,
+    release: (readers: Promise<unknown>) => Promise<void> = (readers) => engine.close(readers),
+  ) {
     this.#engine = engine;
     this.#release = release;
     this.#loader = new Loader({
@@ -205,8 +211,8 @@ export class SpriteStorage implements StorageAPI {
   async #close(): Promise<void> {
     this.#eraserScheduler?.dispose();
     this.#interruptErasing();
-    await Promise.allSettled(this.#loads);
-    await this.#release();
+    // Not awaited first: a load may wait for a repair, which only ends when the committer does.
+    await this.#release(Promise.allSettled(this.#loads));
   }
 
   async #loadKnownState(id: string): Promise<CoValueKnownState | undefined> {
@@ -239,11 +245,21 @@ export class SpriteStorage implements StorageAPI {
 
   /** @returns whether the CoValue is another one now: repaired, or changed while it was being read. */
   async #damaged(id: RawCoID, row: CoValueRow | undefined, error: Error): Promise<boolean> {
-    const { rowStore, repairer } = this.#engine;
+    const { rowStore, repairer, committer } = this.#engine;
     const seen = await Promise.resolve(rowStore.get(id)).catch(() => undefined);
     if (seen !== undefined && seen !== row) return true;
     logger.error("A stored CoValue is damaged; clients are asked again for what is lost", { id, err: error });
-    await repairer.repair(id, error);
+    // A repair would wait for the disk, and the client for its answer.
+    if (committer.state.kind === "failed") return false;
+    try {
+      await repairer.repair(id, error);
+    } catch (failure) {
+      logger.error("The damaged CoValue could not be repaired; it is tried again when it is loaded", {
+        id,
+        err: failure,
+      });
+      return false;
+    }
     this.knownStates.setKnownState(id, emptyKnownState(id));
     return (await rowStore.get(id)) !== undefined;
   }

@@ -71,8 +71,18 @@ const fields = fc.record(
   },
   { requiredKeys: [] },
 );
+/** Content that can be read, around transactions that are whatever they are. */
+const contents = fc.record({
+  action: fc.constant("content"),
+  id: fc.constant(ID),
+  priority: fc.nat(7),
+  new: fc.dictionary(
+    fc.constantFrom(CO_SESSION, `${CO_SESSION}2`),
+    fc.record({ after: fc.nat(1000), newTransactions: fc.array(transactions), lastSignature: anyText }),
+  ),
+});
 const texts = fc
-  .tuple(fc.oneof(fields, fc.jsonValue()), fc.constantFrom(undefined, 1, "\t", " \r "))
+  .tuple(fc.oneof(fields, contents, fc.jsonValue()), fc.constantFrom(undefined, 1, "\t", " \r "))
   .map(([value, space]) => JSON.stringify(value, undefined, space));
 
 describe("the fast path of parseMessage", () => {
