@@ -71,18 +71,31 @@ const fields = fc.record(
   },
   { requiredKeys: [] },
 );
-/** Content that can be read, around transactions that are whatever they are. */
-const contents = fc.record({
-  action: fc.constant("content"),
-  id: fc.constant(ID),
-  priority: fc.nat(7),
-  new: fc.dictionary(
-    fc.constantFrom(CO_SESSION, `${CO_SESSION}2`),
-    fc.record({ after: fc.nat(1000), newTransactions: fc.array(transactions), lastSignature: anyText }),
-  ),
-});
+/** Messages that can be read; what routing does not look at is whatever it is. */
+const coSessionCounts = fc.dictionary(fc.constantFrom(CO_SESSION, `${CO_SESSION}2`), fc.nat(1000));
+const state = { id: fc.constant(ID), header: fc.boolean(), sessions: coSessionCounts, extra: anyText };
+const readable = fc.oneof(
+  fc.record({ action: fc.constant("load"), ...state }),
+  fc.record({ action: fc.constant("known"), ...state, isCorrection: fc.boolean() }),
+  fc.record({
+    action: fc.constant("content"),
+    id: fc.constant(ID),
+    new: fc.dictionary(
+      fc.constantFrom(CO_SESSION, `${CO_SESSION}2`),
+      fc.record({ after: fc.nat(1000), newTransactions: fc.array(transactions), lastSignature: anyText }),
+    ),
+  }),
+  fc.record({ action: fc.constant("done"), id: fc.constant(ID) }),
+  fc.record({
+    action: fc.constant("reconcile"),
+    id: fc.constant("batch"),
+    values: fc.array(fc.tuple(fc.constant(ID), anyText)),
+  }),
+  fc.record({ action: fc.constant("reconcile-ack"), id: fc.constant("batch") }),
+  fc.record({ type: anyText, time: fc.nat() }),
+);
 const texts = fc
-  .tuple(fc.oneof(fields, contents, fc.jsonValue()), fc.constantFrom(undefined, 1, "\t", " \r "))
+  .tuple(fc.oneof(fields, readable, fc.jsonValue()), fc.constantFrom(undefined, 1, "\t", " \r "))
   .map(([value, space]) => JSON.stringify(value, undefined, space));
 
 describe("the fast path of parseMessage", () => {
