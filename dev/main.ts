@@ -71,8 +71,11 @@ async function run(): Promise<void> {
     await stack.close();
     process.exit(0);
   };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    // Miniflare's own listener ends the process at once, and would leave the Sprites behind.
+    process.removeAllListeners(signal);
+    process.on(signal, stop);
+  }
 }
 
 function readArguments() {

@@ -10,8 +10,8 @@ import { type Program, type Sleeper, startSleeper } from "./sleeper.ts";
 
 const NODE = "node -e 0";
 const NAMES: Readonly<Record<Program, string>> = {
-  bundle: "wake, bundled (as in the image)",
-  sources: "wake, from sources (as in npm run dev)",
+  bundle: "wake, bundled (as it is run)",
+  sources: "wake, from sources",
 };
 
 /** What it takes until a client hears from a Sprite that slept, and where the time goes. */

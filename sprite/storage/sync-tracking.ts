@@ -39,6 +39,8 @@ export class SyncTracking {
 
   /** Ids with at least one peer that lacks something, in key order. */
   async unsynced(): Promise<RawCoID[]> {
+    // After the updates that were handed over before; a disk that refuses them does not keep the list back.
+    await this.#committer.write(async () => {}, { optional: true }).catch(() => undefined);
     const ids = new Set<RawCoID>();
     for await (const { key } of this.#journal.rows(prefixes.unsynced))
       ids.add(parseUnsyncedKey(key).id as RawCoID);
