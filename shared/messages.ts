@@ -61,8 +61,13 @@ export interface ControlMessage extends Received {
 }
 
 /**
- * Reads one message. The fast path looks only at the members it needs and never builds the transactions; whatever it
- * does not understand goes through `JSON.parse`, which decides. Both give the same result.
+ * From this length on it pays to look only at the members that are needed. `JSON.parse` is native: it reads 475 characters
+ * of content in 2.4 µs and the scanner in 3.8; it reads 96 KB in 53 µs and the scanner in 7.5 (Node 24, one machine).
+ */
+const SCAN_CHARS = 4_096;
+
+/**
+ * Reads one message: a short one by `JSON.parse`, a long one by scanning. Both give the same result.
  * @throws SpriteSyncError `bad-message` or `too-large`, naming the member that is wrong; never quoting its value.
  */
 export function parseMessage(text: string): Message {
@@ -72,17 +77,23 @@ export function parseMessage(text: string): Message {
       `a message of ${text.length} characters is over ${LIMITS.messageChars}`,
     );
   }
-  let fields: Fields;
+  return text.length < SCAN_CHARS ? parseMessageSlowly(text) : parseMessageByScan(text);
+}
+
+/**
+ * Looks only at the members that are needed and never builds the transactions; whatever it does not understand goes
+ * through `JSON.parse`, which decides.
+ */
+export function parseMessageByScan(text: string): Message {
   try {
-    fields = scanFields(text);
-    return readMessage(text, fields);
+    return readMessage(text, scanFields(text));
   } catch (error) {
     if (!(error instanceof ScanError || error instanceof SyntaxError)) throw error;
   }
   return parseMessageSlowly(text);
 }
 
-/** {@link parseMessage} without the fast path: the reference that the fast path is tested against. */
+/** Parses the whole message: the reference that scanning is tested against. */
 export function parseMessageSlowly(text: string): Message {
   return readMessage(text, parseFields(text));
 }

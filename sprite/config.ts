@@ -56,7 +56,7 @@ const ENVIRONMENT = z.object({
   SPRITE_SLEEP_AFTER: wholeNumber("seconds without traffic, 0 for never", 86_400 * 365).default(
     LIMITS.sleepAfterSeconds,
   ),
-  SPRITE_DURABILITY: z.enum(DURABILITIES).default("flush"),
+  SPRITE_DURABILITY: z.enum(DURABILITIES).default("fsync"),
   SYNC_URL: z.url({ protocol: /^wss?$/, error: "must be a ws:// or wss:// address" }).optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS).default("info"),
 });

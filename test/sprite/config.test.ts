@@ -21,7 +21,7 @@ test("Only the home and the keys must be given", () => {
     port: 8080,
     data: "/data/hypercore-storage",
     sleepAfterMs: 30_000,
-    durability: "flush",
+    durability: "fsync",
     syncUrl: undefined,
     logLevel: "info",
   });
