@@ -63,3 +63,12 @@ describe("wrangler.toml", () => {
     expect(named).not.toContain("FLY_API_TOKEN");
   });
 });
+
+describe("fly.toml", () => {
+  test("builds the Sprite's image, and has nothing that would make Fly manage Machines of its own", () => {
+    const text = read("fly.toml");
+    expect(text).toContain('dockerfile = "Dockerfile.sprite"');
+    expect(text).not.toMatch(/^\[+(http_service|mounts|vm|services|env)/m);
+    expect(scripts["deploy:sprite"]).toContain("--build-only --push");
+  });
+});

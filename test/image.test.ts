@@ -1,0 +1,103 @@
+import { execFile, spawn } from "node:child_process";
+import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { buildSprite } from "../sprite/build.ts";
+import { newNode } from "./support/real-values.ts";
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** What docker would do, done by hand, because no docker runs here: Dockerfile.sprite read line by line. */
+describe("Dockerfile.sprite", () => {
+  let stages: { name: string; lines: string[] }[];
+  let image: string;
+
+  beforeAll(async () => {
+    const text = (await readFile(join(root, "Dockerfile.sprite"), "utf8")).replaceAll("\\\n", " ");
+    stages = text
+      .split(/^FROM /m)
+      .slice(1)
+      .map((part) => ({ name: part.split("\n")[0] ?? "", lines: part.split("\n").slice(1) }));
+    image = await mkdtemp(join(tmpdir(), "sprite-image-"));
+  });
+  afterAll(() => rm(image, { recursive: true, force: true }));
+
+  const copied = (stage: { lines: string[] } | undefined) =>
+    (stage?.lines ?? []).flatMap((line) => {
+      const [word, ...words] = line.trim().split(/\s+/);
+      const paths = words.filter((each) => !each.startsWith("--"));
+      const from = words.find((each) => each.startsWith("--from="))?.slice("--from=".length);
+      return word === "COPY" ? [{ from, sources: paths.slice(0, -1), target: paths.at(-1) ?? "" }] : [];
+    });
+
+  test("has three stages on one exactly tagged base, and copies only what exists and .dockerignore lets through", async () => {
+    const bases = stages.map(({ name }) => name.split(" ")[0]);
+    expect(bases).toHaveLength(3);
+    expect(new Set(bases).size).toBe(1);
+    expect(bases[0]).toMatch(/^node:\d+\.\d+\.\d+-/);
+    const ignore = (await readFile(join(root, ".dockerignore"), "utf8")).split("\n");
+    const allowed = ignore.filter((line) => line.startsWith("!")).map((line) => line.slice(1));
+    for (const stage of stages) {
+      for (const { from, sources } of copied(stage).filter((copy) => !copy.from)) {
+        expect(from).toBeUndefined();
+        for (const source of sources) {
+          const path = source.replace(/^\.\//, "");
+          expect(allowed).toContain(path.split("/")[0]);
+          expect(await readdir(join(root, dirname(path)))).toContain(path.split("/").at(-1));
+        }
+      }
+    }
+  });
+
+  test("makes a Sprite that starts from production packages alone, is healthy, and stops in order", async () => {
+    expect(stages[1]?.lines.join("\n")).toContain("npm ci --omit=dev");
+    expect(stages[2]?.lines.join("\n")).toContain('CMD ["node", "dist/sprite/main.js"]');
+    for (const file of ["package.json", "package-lock.json", ".npmrc"])
+      await cp(join(root, file), join(image, file));
+    await run("npm", ["ci", "--omit=dev", "--no-audit", "--no-fund"], { cwd: image });
+    expect(await readdir(join(image, "node_modules"))).not.toContain("jazz-tools");
+    await buildSprite(join(image, "dist/sprite"));
+
+    const { node } = await newNode();
+    const sprite = spawn(process.execPath, ["dist/sprite/main.js"], {
+      cwd: image,
+      env: {
+        ...process.env,
+        NODE_OPTIONS: optionsIn(stages[2]?.lines ?? []),
+        SPRITE_HOME: node.createGroup().id,
+        PASS_KEYS: "k".repeat(40),
+        PORT: "0",
+        SPRITE_DATA: join(image, "data/hypercore-storage"),
+      },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const exited = new Promise<number | null>((resolve) => sprite.once("exit", resolve));
+    let port = 0;
+    for await (const line of createInterface({ input: sprite.stdout })) {
+      const entry = JSON.parse(line) as { port?: number; msg: string };
+      port = entry.port ?? port;
+      if (entry.msg === "storage open") break;
+    }
+    const health = await fetch(`http://127.0.0.1:${port}/healthz`);
+    expect([health.status, await health.json()]).toEqual([200, { status: "open", storage: "ok" }]);
+    sprite.kill("SIGTERM");
+    expect(await exited).toBe(0);
+  }, 180_000);
+
+  test("steps down from root by an entry point that is a valid shell script", async () => {
+    await run("sh", ["-n", join(root, "sprite/entrypoint.sh")]);
+    expect(stages[2]?.lines).toContain('ENTRYPOINT ["./entrypoint.sh"]');
+    expect(await readFile(join(root, "sprite/entrypoint.sh"), "utf8")).toMatch(/setpriv --reuid=node/);
+  });
+});
+
+function optionsIn(lines: readonly string[]): string {
+  const [, options] = /NODE_OPTIONS=(\S+)/.exec(lines.join("\n")) ?? [];
+  if (!options) throw new Error("the image sets no NODE_OPTIONS");
+  return options;
+}
