@@ -98,10 +98,14 @@ export function parseMessageSlowly(text: string): Message {
   return readMessage(text, parseFields(text));
 }
 
-/** The transactions of a content message, in its order. Parses the whole text: only placement of new groups asks. */
+/**
+ * The transactions of a content message that are objects, in its order. Parses the whole text: only placement of new
+ * groups asks.
+ */
 export function transactionsOf(message: ContentMessage): TransactionLike[] {
-  const parsed = JSON.parse(message.text) as { new: Record<string, { newTransactions: TransactionLike[] }> };
-  return Object.values(parsed.new).flatMap((coSession) => coSession.newTransactions);
+  const parsed = JSON.parse(message.text) as { new: Record<string, { newTransactions: unknown[] }> };
+  // What a transaction looks like is the Sprite's to judge; routing only must not stumble over it.
+  return Object.values(parsed.new).flatMap((coSession) => coSession.newTransactions.filter(isRecord));
 }
 
 /** The members of a message, however they are found. */

@@ -415,6 +415,18 @@ describe("messages", () => {
     expect(harness.sprite(v.group.id).at(-1)?.text).toBe(text);
   });
 
+  test("whose transactions are no objects are placed all the same: the Sprite refuses them", async () => {
+    const harness = new RouterHarness();
+    const [coSession = "", rest] = Object.entries(v.group.content.new)[0] ?? [];
+    const broken = {
+      ...v.group.content,
+      new: { [coSession]: { ...(rest as object), newTransactions: [null, 7, []] } },
+    };
+    await harness.client(broken);
+    await harness.client(v.map.content);
+    expect(harness.sprite(v.group.id)).toHaveLength(2);
+  });
+
   test("that cannot be read are answered one by one, and the others of the frame go on", async () => {
     const harness = new RouterHarness();
     await harness.client(v.group.content, "42", "[]", '{"action":"load"}', load(v.group.id));
