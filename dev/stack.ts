@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Log } from "../shared/log.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
+import { checkPort, lockData } from "./data-lock.ts";
 import { type EdgeHost, type ExtraWorker, startEdgeHost } from "./edge-host.ts";
 import { freePort } from "./fleet/free-port.ts";
 import {
@@ -61,6 +62,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const temporary = options.dataDir === undefined;
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "sprite-sync-")));
   await mkdir(dataDir, { recursive: true });
+  if (options.port) await checkPort(options.port);
+  const lock = await lockData(dataDir);
   // Sprites that an earlier stack left asleep verify passes with the key that they were given.
   const passKeys = await keptSecret(join(dataDir, "pass-key"), () => randomBytes(32).toString("hex"));
   const port = options.port || (await freePort());
@@ -103,6 +106,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     async close() {
       await edge.close();
       await fleet.close();
+      await lock.close();
       // workerd may still be writing its last page when its process has been told to end.
       if (temporary) await rm(dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     },
