@@ -59,10 +59,10 @@ export const SPRITE_IMAGE = "sprite-sync:local";
 const SPRITE_SOURCES = fileURLToPath(new URL("../sprite/main.ts", import.meta.url));
 
 export async function startStack(options: StackOptions): Promise<Stack> {
+  if (options.port) await checkPort(options.port);
   const temporary = options.dataDir === undefined;
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "sprite-sync-")));
   await mkdir(dataDir, { recursive: true });
-  if (options.port) await checkPort(options.port);
   const lock = await lockData(dataDir);
   // Sprites that an earlier stack left asleep verify passes with the key that they were given.
   const passKeys = await keptSecret(join(dataDir, "pass-key"), () => randomBytes(32).toString("hex"));

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
@@ -39,7 +40,7 @@ async function startProcess(home: string, data: string, env: Record<string, stri
   const running = run(MAIN, [], {
     SPRITE_HOME: home,
     PORT: "0",
-    SPRITE_DATA: data,
+    SPRITE_DATA: join(data, "store"),
     PASS_KEYS: PASS_SECRET,
     SPRITE_SLEEP_AFTER: "0",
     ...env,

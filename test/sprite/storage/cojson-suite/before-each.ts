@@ -1,7 +1,9 @@
 import { basename } from "node:path";
-import { beforeEach } from "vitest";
+import { afterAll, beforeEach } from "vitest";
 import { EXCLUDED_TESTS } from "./selection.ts";
-import { openSpares } from "./substitute.ts";
+import { openSpares, removeStores } from "./substitute.ts";
+
+afterAll(removeStores);
 
 beforeEach(async ({ task, skip }) => {
   const suite = basename(task.file.filepath, ".test.ts");

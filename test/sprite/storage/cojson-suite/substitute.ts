@@ -13,7 +13,11 @@ interface Driver {
 }
 
 const base = join(tmpdir(), `cojson-suite-${randomUUID()}`);
-process.on("exit", () => rmSync(base, { recursive: true, force: true }));
+
+/** Removes what this file's tests stored. Their stores may still be open: nothing reads them any more. */
+export function removeStores(): void {
+  rmSync(base, { recursive: true, force: true, maxRetries: 5 });
+}
 
 /** Open stores by the path of the database that they stand for: SQLite lets several clients open one file. */
 const engines = new Map<string, Promise<Engine>>();
