@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Client, startClient } from "../support/client.ts";
 import { startTestStack, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
+import { openWire } from "../support/wire.ts";
 
 describe("a Sprite that has nothing to do", () => {
   let stack: TestStack;
@@ -53,24 +54,23 @@ describe("a Sprite that has nothing to do", () => {
   });
 
   test("stays asleep while clients are connected and silent", async () => {
+    const author = await client("author of silence");
+    const group = author.node.createGroup();
+    group.addMember("everyone", "reader");
+    const map = group.createMap({ quiet: true });
+    await author.synced();
+    const listeners = await Promise.all([client("l1"), client("l2"), client("l3")]);
+    for (const listener of listeners) await listener.load(map.id);
     await stack.allAsleep();
-    const starts = () =>
-      stack.lines.filter((line) => line.startsWith("machine") && line.includes(" starting ")).length;
+    const starts = () => stack.lines.filter((line) => /^machine .* starting /.test(line)).length;
     const before = starts();
-    const reader = await client("silent");
-    // Two pings: everything that a fresh session does by itself is done.
-    let pings = 0;
-    const peer = Object.values(reader.node.syncManager.peers)[0];
-    expect(peer).toBeDefined();
-    const { openWire } = await import("../support/wire.ts");
+    // A fresh socket's third ping: several ticks of every session and more than twice the time to fall asleep.
     const wire = await openWire(stack.syncUrl);
-    await until(() => {
-      pings = wire.received.filter(({ type }) => type === "ping").length;
-      return pings >= 2;
+    await until(() => wire.received.filter(({ type }) => type === "ping").length >= 3, {
+      what: "three pings",
     });
     await wire.close();
-    await stack.allAsleep();
-    // The client's own account makes Sprites of its own; the sleeping ones stay as they are.
-    expect(starts() - before).toBeLessThanOrEqual(2);
+    expect(starts()).toBe(before);
+    expect([author, ...listeners].map((each) => each.closures())).toEqual([0, 0, 0, 0]);
   });
 });

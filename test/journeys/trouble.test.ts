@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { asHome, type CoValueId } from "../../shared/ids.ts";
 import { spriteNameOf } from "../../shared/sprite-name.ts";
@@ -125,7 +126,6 @@ describe("a Sprite in trouble", () => {
     await writer.synced();
     const copy = await reader.load(sick.map.id);
     const { id, volumeDir } = stack.machineOf(sick.id);
-    const { rm } = await import("node:fs/promises");
     stack.fleet.kill(id, "SIGSTOP");
     await rm(`${volumeDir}/hypercore-storage`, { recursive: true });
     stack.fleet.kill(id, "SIGKILL");
