@@ -2,18 +2,29 @@ import { statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { SpriteSyncError, toSpriteSyncError } from "../../shared/errors.ts";
 import { auditStore } from "./audit.ts";
+import { compactStore } from "./compact.ts";
 import type { Engine } from "./engine.ts";
+import { exportStore } from "./export.ts";
 import { keys } from "./format.ts";
+import { importInto } from "./import.ts";
+import { type ImportSource, openExportFile, openStoreSource } from "./import-source.ts";
 import { openEngine } from "./open-storage.ts";
+import { Progress } from "./progress.ts";
 import { knownStateOf } from "./row.ts";
 
-const USAGE = `node sprite/storage/cli.ts inspect <directory> [--limit 20] [--json]
-node sprite/storage/cli.ts audit <directory> [--json]
+const USAGE = `node sprite/storage/cli.ts <command> [--json]
 
-inspect  what is stored: counts, sizes, damage, and the newest CoValues
-audit    reads the whole log and compares the rows with it; ends with 1 when something is wrong
+inspect <directory> [--limit 20]    what is stored: counts, sizes, damage, and the newest CoValues
+audit <directory>                   reads the whole log and compares the rows with it
+export <directory> <file>           writes all CoValues to a new file: gzip of JSON lines
+import <directory> <file>           adds what an export has to a store, which is made when it is missing
+import <directory> --sqlite <file>  the same from a database of cojson or jazz-run
+import <directory> --store <other>  the same from another store
+compact <directory>                 erases what is deleted and gives the disk space of all garbage back
 
-Both only look, also while a Sprite has the store open. No transaction's content is printed.`;
+inspect, audit and export only look, also while a Sprite has the store open, as import does with what it reads from.
+import and compact write, and refuse a store that is open. A command ends with 1 when it found something wrong or left
+something out, and with 2 when it could not be done. Only export shows any transaction's content, in its file.`;
 
 interface Printed {
   readonly lines: readonly string[];
@@ -62,26 +73,134 @@ async function audit({ journal, rowStore }: Engine): Promise<Printed> {
   return { lines, json: report, sound: report.problems.length === 0 };
 }
 
+async function exportTo(directory: string, file: string): Promise<Printed> {
+  const progress = new Progress(process.stderr);
+  const end = await exportStore(directory, file, (done, total) => progress.show(done, total));
+  progress.clear();
+  const { covalues, messages, transactions, damaged } = end;
+  const lines = [
+    `${covalues} CoValues, ${messages} messages, ${transactions} transactions`,
+    ...damaged.map((id) => `${id} is damaged; what is sound of it was exported`),
+  ];
+  return { lines, json: { covalues, messages, transactions, damaged }, sound: damaged.length === 0 };
+}
+
+async function importFrom(directory: string, source: ImportSource): Promise<Printed> {
+  const progress = new Progress(process.stderr);
+  try {
+    const report = await importInto(directory, source, {
+      onProgress: (done, total) => progress.show(done, total),
+      onRefused: (reason) => {
+        progress.clear();
+        process.stderr.write(`${reason}\n`);
+      },
+    });
+    progress.clear();
+    const { messages, newCoValues, newTransactions, erased, refused } = report;
+    const lines = [
+      `${messages} messages read: ${newCoValues} new CoValues, ${newTransactions} new transactions`,
+      ...(erased === 0 ? [] : [`${erased} messages left out: their CoValues are deleted and erased here`]),
+      ...(refused === 0 ? [] : [`${refused} refused or missing`]),
+    ];
+    return { lines, json: report, sound: refused === 0 };
+  } finally {
+    await source.close();
+  }
+}
+
+async function compact(directory: string): Promise<Printed> {
+  const report = await compactStore(directory);
+  const { erased, damaged, bytesBefore, bytesAfter } = report;
+  const lines = [
+    `${erased} deleted CoValues erased; ${bytesBefore} bytes before, ${bytesAfter} now`,
+    ...damaged.map((id) => `${id} is deleted and damaged; it could not be erased`),
+  ];
+  return { lines, json: report, sound: damaged.length === 0 };
+}
+
+const OPTIONS = {
+  limit: { type: "string", default: "20" },
+  json: { type: "boolean", default: false },
+  sqlite: { type: "string" },
+  store: { type: "string" },
+} as const;
+
+type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"];
+
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { limit: { type: "string", default: "20" }, json: { type: "boolean", default: false } },
-  });
-  const [command, directory] = positionals;
-  if (directory === undefined || (command !== "inspect" && command !== "audit")) {
-    throw new SpriteSyncError("config-invalid", USAGE);
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: OPTIONS });
+  await run(positionals, values);
+}
+
+async function run([command, directory, file, ...rest]: string[], options: Options): Promise<void> {
+  if (command === undefined || directory === undefined || rest.length > 0) throw usage();
+  const printed = await print(command, directory, file, options);
+  process.stdout.write(options.json ? `${JSON.stringify(printed.json)}\n` : `${printed.lines.join("\n")}\n`);
+  if (!printed.sound) process.exitCode = 1;
+}
+
+async function print(
+  command: string,
+  directory: string,
+  file: string | undefined,
+  options: Options,
+): Promise<Printed> {
+  const { sqlite, store, limit } = options;
+  if (command === "import") return importFrom(directory, await openSource(file, sqlite, store));
+  if (sqlite !== undefined || store !== undefined) throw usage();
+  if (command === "export" && file !== undefined) {
+    requireDirectory(directory);
+    return exportTo(directory, file);
   }
-  if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new SpriteSyncError("config-invalid", `${directory} is not a directory.`);
+  if (file !== undefined) throw usage();
+  switch (command) {
+    case "inspect":
+      return look(directory, (engine) => inspect(engine, Number(limit)));
+    case "audit":
+      return look(directory, audit);
+    case "compact":
+      requireDirectory(directory);
+      return compact(directory);
+    default:
+      throw usage();
   }
+}
+
+async function openSource(
+  file: string | undefined,
+  sqlite: string | undefined,
+  store: string | undefined,
+): Promise<ImportSource> {
+  if (file !== undefined && sqlite === undefined && store === undefined) return openExportFile(file);
+  if (sqlite !== undefined && file === undefined && store === undefined) {
+    // Here, because Node says at the import that its SQLite is experimental.
+    const { openSqliteSource } = await import("./sqlite-source.ts");
+    return openSqliteSource(sqlite);
+  }
+  if (store !== undefined && file === undefined && sqlite === undefined) {
+    requireDirectory(store);
+    return openStoreSource(store);
+  }
+  throw usage();
+}
+
+async function look(directory: string, command: (engine: Engine) => Promise<Printed>): Promise<Printed> {
+  requireDirectory(directory);
   const engine = await openEngine(directory, { readOnly: true });
   try {
-    const printed = command === "inspect" ? await inspect(engine, Number(values.limit)) : await audit(engine);
-    process.stdout.write(values.json ? `${JSON.stringify(printed.json)}\n` : `${printed.lines.join("\n")}\n`);
-    if (!printed.sound) process.exitCode = 1;
+    return await command(engine);
   } finally {
     await engine.close();
   }
+}
+
+function requireDirectory(directory: string): void {
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw new SpriteSyncError("config-invalid", `${directory} is not a directory.`);
+}
+
+function usage(): SpriteSyncError {
+  return new SpriteSyncError("config-invalid", USAGE);
 }
 
 main().catch((error: unknown) => {

@@ -42,9 +42,17 @@ declare module "hypercore-storage" {
     blobGarbageCollectionForceThreshold?: number;
   }
 
+  /** Options of rocksdb-native 3's `compactRange`, with its numbers (`lib/constants.js`). */
+  export interface CompactRangeOptions {
+    blobGarbageCollectionPolicy: 1;
+    /** Share of the blob files, oldest first, that are rewritten; 0.25 unless told, whatever the database's options. */
+    blobGarbageCollectionAgeCutoff: number;
+    bottommostLevelCompaction: 2;
+  }
+
   export default class HypercoreStorage {
     constructor(directory: string, options?: StorageOptions);
-    readonly db: { flush(): Promise<void>; compactRange(): Promise<void> };
+    readonly db: { flush(): Promise<void>; compactRange(options?: CompactRangeOptions): Promise<void> };
     createAtom(): Atom;
   }
 }
