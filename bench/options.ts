@@ -8,11 +8,13 @@ export interface BenchOptions {
   readonly sections: readonly SectionName[];
   /** A tenth of the work: for a look while changing code, not for figures to publish. */
   readonly quick: boolean;
+  /** Also what takes many minutes: stores of 20,000 and 100,000 CoValues. */
+  readonly large: boolean;
   /** Whether docs/benchmarks.md gets the new tables. */
   readonly write: boolean;
 }
 
-export const USAGE = `npm run bench -- [--only ${SECTIONS.join("|")}]... [--quick] [--write]`;
+export const USAGE = `npm run bench -- [--only ${SECTIONS.join("|")}]... [--quick | --large] [--write]`;
 
 /**
  * Reads the command line.
@@ -24,6 +26,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     options: {
       only: { type: "string", multiple: true },
       quick: { type: "boolean", default: false },
+      large: { type: "boolean", default: false },
       write: { type: "boolean", default: false },
     },
   });
@@ -34,5 +37,5 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   if (values.quick && values.write)
     throw new Error(`--quick figures are too rough to be kept: leave out --write\n${USAGE}`);
   const sections = asked.size === 0 ? [...SECTIONS] : SECTIONS.filter((name) => asked.has(name));
-  return { sections, quick: values.quick, write: values.write };
+  return { sections, quick: values.quick, large: values.large, write: values.write };
 }

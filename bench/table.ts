@@ -8,8 +8,12 @@ export interface Table {
 
 /** A part of the bench: what is measured, and how to measure it. */
 export interface Section {
-  /** @param progress is told what begins. */
-  run(quick: boolean, progress: (what: string) => void): Promise<readonly Table[]>;
+  /**
+   * @param quick about a tenth of the work.
+   * @param progress is told what begins.
+   * @param large also what takes many minutes.
+   */
+  run(quick: boolean, progress: (what: string) => void, large: boolean): Promise<readonly Table[]>;
 }
 
 /** A table as Markdown, its columns aligned, so that it also reads well in a terminal. */

@@ -36,7 +36,7 @@ const LOAD: readonly Metric[] = [
 
 /** The Sprite's storage against cojson's SQLite storage, through the same StorageAPI, each run in a fresh process. */
 export const storageSection: Section = {
-  async run(quick, progress) {
+  async run(quick, progress, large) {
     const rounds = quick ? 1 : 5;
     const tables: Table[] = [];
     for (const clients of [1, 8, 64]) {
@@ -46,7 +46,7 @@ export const storageSection: Section = {
       tables.push(table(`ingest: ${waiting}`, samples, INGEST));
       if (clients === 64) tables.push(table("load, from 3,000 CoValues", samples, LOAD));
     }
-    if (quick) return tables;
+    if (quick || !large) return tables;
     for (const covalues of [20_000, 100_000]) {
       progress(`${covalues} CoValues, one round`);
       const samples = await measure({ covalues, clients: 64, loads: true }, 1);

@@ -3,7 +3,7 @@ import { parseOptions, SECTIONS } from "../../bench/options.ts";
 
 describe("the bench's command line", () => {
   test("runs everything unless sections are named", () => {
-    expect(parseOptions([])).toEqual({ sections: [...SECTIONS], quick: false, write: false });
+    expect(parseOptions([])).toEqual({ sections: [...SECTIONS], quick: false, large: false, write: false });
     expect(parseOptions(["--only", "wake", "--only", "edge"]).sections).toEqual(["edge", "wake"]);
     expect(parseOptions(["--only", "sync,wake", "--quick"])).toMatchObject({
       sections: ["sync", "wake"],
