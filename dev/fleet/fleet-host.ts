@@ -95,6 +95,7 @@ export async function startFleetHost(options: FleetHostOptions): Promise<FleetHo
     if (await killLeftover(record)) log.warn({ machine: record.id }, "killed the process of an earlier host");
   }
 
+  let closing = false;
   const faults = createFaults();
   const file = openStateFile(dataDir, () => ({
     version: 1,
@@ -124,7 +125,14 @@ export async function startFleetHost(options: FleetHostOptions): Promise<FleetHo
       dataDir,
       region,
       save: file.save,
-      machine: { runner: options.runner, runSpec, takeBootFault: faults.takeBoot, changed, runnerFailed },
+      machine: {
+        isClosing: () => closing,
+        runner: options.runner,
+        runSpec,
+        takeBootFault: faults.takeBoot,
+        changed,
+        runnerFailed,
+      },
     },
     earlier,
   );
@@ -157,10 +165,11 @@ export async function startFleetHost(options: FleetHostOptions): Promise<FleetHo
       registry.volumes().map(({ id, name, region }) => ({ id, name, region, dir: registry.volumeDir(id) })),
     kill: (machineId, signal) => registry.machine(machineId).kill(signal),
     async close(graceMs = CLOSE_GRACE_MS) {
-      const closing = [api, proxy.server].map(closeServer);
+      closing = true;
+      const closed = [api, proxy.server].map(closeServer);
       await Promise.all(registry.machines().map((machine) => machine.shutdown(graceMs)));
       for (const server of [api, proxy.server]) server.closeAllConnections();
-      await Promise.all(closing);
+      await Promise.all(closed);
       await file.save();
     },
   };

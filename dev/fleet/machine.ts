@@ -10,6 +10,8 @@ import { createWaiters, type Waiters } from "./waiters.ts";
 export type Source = "user" | "proxy" | "flyd";
 
 export interface MachineDeps {
+  /** Whether the host ends: a call that was under way then must not start a process that nobody would stop. */
+  readonly isClosing: () => boolean;
   readonly runner: Runner;
   readonly runSpec: (record: MachineRecord) => Promise<RunSpec>;
   readonly takeBootFault: (machine: { readonly name: string }) => BootFault | undefined;
@@ -176,6 +178,7 @@ export class Machine {
   }
 
   #boot(source: Source): void {
+    if (this.#deps.isClosing()) throw new Refusal(503, "unavailable: the fleet host is closing");
     this.#enter("starting", source, "start");
     const boot = this.#bootRun()
       .then((run) => this.#booted(run, source))

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { startClient } from "../support/client.ts";
 import { contentOf } from "../support/real-values.ts";
 import { startTestStack } from "../support/test-stack.ts";
@@ -46,6 +46,7 @@ function mutated(
 
 test(`no mutation of real messages harms the edge, a Sprite, or what is stored (${RUNS} frames)`, async () => {
   const stack = await startTestStack();
+  onTestFinished(() => stack.close());
   const owner = await startClient(stack.syncUrl);
   const group = owner.node.createGroup();
   group.addMember("everyone", "writer");
@@ -97,5 +98,4 @@ test(`no mutation of real messages harms the edge, a Sprite, or what is stored (
   expect(stack.machineOf(group.id).state).toBe("started");
   expect(owner.closures()).toBe(0);
   await Promise.all([attacker.close(), owner.close(), fresh.close()]);
-  await stack.close();
 });
