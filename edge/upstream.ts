@@ -78,11 +78,6 @@ export class Upstream implements UpstreamPort {
     return this.#state.kind === "open";
   }
 
-  /** For people: what the page of the demo shows. */
-  get condition(): State["kind"] {
-    return this.#state.kind;
-  }
-
   send(message: string): boolean {
     this.#fruitless = 0;
     if (this.#state.kind === "open") {
