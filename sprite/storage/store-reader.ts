@@ -3,9 +3,9 @@ import { readContent } from "./content-stream.ts";
 import type { Engine } from "./engine.ts";
 import { prefixes } from "./format.ts";
 import { DamagedHistoryError, tryReadBlocks } from "./history.ts";
-import { openEngine } from "./open-storage.ts";
 import { RowBuilder } from "./row-builder.ts";
 import { DamagedRowError } from "./row-store.ts";
+import { openView, type StoreView } from "./store-view.ts";
 
 type NewContentMessage = CojsonInternalTypes.NewContentMessage;
 
@@ -13,23 +13,23 @@ const IDS_PER_READ = 256;
 const BLOCKS_PER_READ = 256;
 
 /**
- * Reads a whole store, also one that a Sprite is writing to, and changes nothing. In memory are one piece of one CoValue
- * and the ids that are done.
+ * Reads a whole store as it is at one moment, also one that a Sprite is writing to, and changes nothing. In memory are one
+ * piece of one CoValue and the ids that are done.
  */
 export class StoreReader {
-  readonly #directory: string;
-  #engine: Engine;
+  readonly #view: StoreView;
+  readonly #engine: Engine;
   readonly #done = new Set<string>();
   readonly #damaged = new Set<RawCoID>();
 
-  private constructor(directory: string, engine: Engine) {
-    this.#directory = directory;
-    this.#engine = engine;
+  private constructor(view: StoreView) {
+    this.#view = view;
+    this.#engine = view.engine;
   }
 
   /** @throws SpriteSyncError when there is no store, or it cannot be opened. */
   static async open(directory: string): Promise<StoreReader> {
-    return new StoreReader(directory, await openEngine(directory, { readOnly: true }));
+    return new StoreReader(await openView(directory));
   }
 
   /** CoValues ever created here. */
@@ -58,61 +58,32 @@ export class StoreReader {
   }
 
   async close(): Promise<void> {
-    await this.#engine.close();
+    await this.#view.close();
   }
 
   async *#rowIds(): AsyncGenerator<RawCoID> {
-    let after: string | undefined;
-    for (;;) {
-      let found: string[];
-      try {
-        found = await this.#rowKeys(after);
-      } catch {
-        // As below; in a new view the same error is for the caller.
-        await this.#renew();
-        found = await this.#rowKeys(after);
-      }
-      for (const key of found) yield key.slice(prefixes.covalue.length) as RawCoID;
-      after = found.at(-1);
-      if (after === undefined) return;
+    for await (const { key } of this.#engine.journal.rows(prefixes.covalue)) {
+      yield key.slice(prefixes.covalue.length) as RawCoID;
     }
-  }
-
-  async #rowKeys(after: string | undefined): Promise<string[]> {
-    const found: string[] = [];
-    for await (const { key } of this.#engine.journal.rows(prefixes.covalue, after)) {
-      if (found.push(key) === IDS_PER_READ) break;
-    }
-    return found;
   }
 
   async *#covalue(id: RawCoID): AsyncGenerator<NewContentMessage> {
     if (this.#done.has(id)) return;
     this.#done.add(id);
-    let fresh = false;
-    for (;;) {
-      const engine = this.#engine;
-      try {
-        yield* this.#content(engine, id);
-        return;
-      } catch (error) {
-        if (!isDamage(error)) throw error;
-        // A dependency of it had the view renewed.
-        if (engine !== this.#engine) continue;
-        if (fresh) break;
-        // A writer's compaction deletes files that this view of the store still names. A new view tells that from damage.
-        await this.#renew();
-        fresh = true;
-      }
+    try {
+      yield* this.#content(id);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.#damaged.add(id);
+      yield* this.#soundPart(id);
     }
-    this.#damaged.add(id);
-    yield* this.#soundPart(id);
   }
 
-  async *#content({ journal, rowStore }: Engine, id: RawCoID): AsyncGenerator<NewContentMessage> {
+  async *#content(id: RawCoID): AsyncGenerator<NewContentMessage> {
+    const { journal, rowStore } = this.#engine;
     const row = await rowStore.get(id);
     if (row === undefined) {
-      // Only named as a dependency, or removed meanwhile.
+      // Only named as a dependency.
       this.#done.delete(id);
       return;
     }
@@ -148,12 +119,6 @@ export class StoreReader {
       // Reported as damaged already; there is nothing to save of it.
       if (!isDamage(error)) throw error;
     }
-  }
-
-  async #renew(): Promise<void> {
-    const old = this.#engine;
-    this.#engine = await openEngine(this.#directory, { readOnly: true });
-    await old.close();
   }
 }
 
