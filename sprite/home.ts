@@ -1,7 +1,6 @@
-import { type CoValueCore, LocalNode, type PeerState, type StorageAPI } from "cojson";
+import { type CoValueCore, type CryptoProvider, LocalNode, type PeerState, type StorageAPI } from "cojson";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { emptyKnownState, type KnownState } from "../shared/known-state.ts";
-import { openCrypto } from "./crypto.ts";
 import { Residence } from "./residence.ts";
 import { followStores, type StoreLedger } from "./store-ledger.ts";
 
@@ -37,8 +36,8 @@ export interface Home {
  * @param home whose CoValues live here; `undefined` for all.
  * @param storage open; from now on this home's alone.
  */
-export async function openHome(home: GroupId | undefined, storage: StorageAPI): Promise<Home> {
-  const node = await createNode();
+export function openHome(home: GroupId | undefined, storage: StorageAPI, crypto: CryptoProvider): Home {
+  const node = createNode(crypto);
   const followed = followStores(storage);
   node.setStorage(followed.storage);
   node.enableGarbageCollector();
@@ -105,8 +104,7 @@ export async function openHome(home: GroupId | undefined, storage: StorageAPI): 
 }
 
 /** A node that never writes: its agent is new with every start and signs nothing. */
-async function createNode(): Promise<LocalNode> {
-  const crypto = await openCrypto();
+function createNode(crypto: CryptoProvider): LocalNode {
   const secret = crypto.newRandomAgentSecret();
   return new LocalNode(secret, crypto.newRandomSessionID(crypto.getAgentID(secret)), crypto);
 }

@@ -31,7 +31,11 @@ export type Verdict = "resident" | "foreign" | { readonly needs: CoValueId };
 export class Residence {
   private readonly home: GroupId | undefined;
   private readonly node: LocalNode;
-  private readonly residents = new LRUCache<CoValueId, true>({ max: VERDICTS });
+  private readonly residents = new LRUCache<CoValueId, true>({
+    // Not `max`, which would allocate all of it at every start.
+    maxSize: VERDICTS,
+    sizeCalculation: () => 1,
+  });
   /** The number of transactions at which a group was found foreign: it may extend a resident later. */
   private foreign = new WeakMap<CoValueCore, number>();
 

@@ -83,14 +83,19 @@ export function encodeBlock(block: Block): Buffer {
   return bytes;
 }
 
-/** @throws DamagedBlockError when the bytes are not a whole block of this version. */
-export function decodeBlock(bytes: Buffer): Block {
+/** A look at the checksum alone. @throws DamagedBlockError when the bytes are not a whole block of this version. */
+export function checkBlock(bytes: Buffer): void {
   if (bytes.length < PREFIX_BYTES) throw new DamagedBlockError("the block is cut short");
   const version = bytes.readUInt8(0);
   if (version !== BLOCK_VERSION) throw new DamagedBlockError(`the block has version ${version}`);
   if (crc32(bytes.subarray(LENGTH_AT)) !== bytes.readUInt32LE(CRC_AT)) {
     throw new DamagedBlockError("the checksum does not match");
   }
+}
+
+/** @throws DamagedBlockError when the bytes are not a whole block of this version. */
+export function decodeBlock(bytes: Buffer): Block {
+  checkBlock(bytes);
   const start = PREFIX_BYTES + bytes.readUInt32LE(SKELETON_AT);
   const skeleton = JSON.parse(bytes.toString("utf8", PREFIX_BYTES, start)) as Skeleton;
   const [id, ordinal, header, tombstone, entries] = skeleton;

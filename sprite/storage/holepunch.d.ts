@@ -6,6 +6,8 @@
 declare module "hypercore-storage" {
   /** Buffers writes of any number of cores; `flush` is one RocksDB WriteBatch. */
   export interface Atom {
+    /** `callback` is called after each flush that RocksDB took; `flush` waits for what it returns. */
+    onflush(callback: () => void | Promise<void>): void;
     flush(): Promise<void>;
   }
 
@@ -13,6 +15,8 @@ declare module "hypercore-storage" {
   export interface CoreReads {
     getBlock(index: number): Promise<Buffer | null>;
     getLocal(key: Buffer): Promise<Buffer | null>;
+    getBitfieldPage(index: number): Promise<Buffer | null>;
+    getDependency(): Promise<unknown>;
     tryFlush(): void;
     /** Rejects everything that was asked and not sent. */
     destroy(): void;
@@ -37,7 +41,10 @@ declare module "hypercore-storage" {
     readOnly?: boolean;
     /** Bytes of one RocksDB memtable. */
     writeBufferSize?: number;
+    blockCache?: boolean;
+    tableCacheIndexAndFilterBlocks?: boolean;
     maxOpenFiles?: number;
+    maxBackgroundJobs?: number;
     blobGarbageCollectionAgeCutOff?: number;
     blobGarbageCollectionForceThreshold?: number;
   }
@@ -60,14 +67,19 @@ declare module "hypercore-storage" {
 declare module "hypercore" {
   import type { Atom, CoreStorage } from "hypercore-storage";
 
-  export default interface Hypercore {
+  interface Hypercore {
     readonly length: number;
     readonly byteLength: number;
     readonly key: Buffer;
     readonly state: { readonly storage: CoreStorage };
     readonly core: {
       hintsChanged: boolean;
-      readonly header: { readonly hints: { recovering: number } };
+      readonly bitfield: {
+        getPageByteLength(): number;
+        /** The page with bit number `index`. */
+        getBitfield(index: number): { readonly bitfield: Uint32Array } | null;
+      };
+      readonly header: { readonly hints: { recovering: number; contiguousLength: number } };
       flushHints(): Promise<void>;
     };
     ready(): Promise<void>;
@@ -77,6 +89,11 @@ declare module "hypercore" {
     clear(start: number, end: number): Promise<unknown>;
     close(): Promise<void>;
   }
+  const Hypercore: {
+    /** Hash of the first `length` blocks, cleared ones too. The method `treeHash` waits for ever for a cleared last block. */
+    treeHashFromStorage(core: Hypercore, length: number): Promise<Buffer>;
+  };
+  export default Hypercore;
 }
 
 declare module "corestore" {

@@ -30,9 +30,14 @@ export interface ImportOptions {
   onRefused?: (reason: string) => void;
 }
 
-/** Messages and rough bytes of them that may wait for the disk. */
-const WAITING_MESSAGES = 1024;
-const WAITING_BYTES = 8 * 1024 * 1024;
+/** Messages and rough bytes of memory of them that may wait for the disk. */
+const WAITING_MESSAGES = 512;
+const WAITING_BYTES = 4 * 1024 * 1024;
+/** Rough bytes of a message and of a transaction, besides their content. */
+const MESSAGE_BYTES = 1_000;
+const TRANSACTION_BYTES = 300;
+/** A CoValue's messages follow each other, so few rows are needed a second time. */
+const ROW_CACHE_BYTES = 2 * 1024 * 1024;
 
 /**
  * Adds what `source` has to the store in `directory`, which is made when it is missing. What is there already stays as
@@ -46,17 +51,13 @@ export async function importInto(
   { onProgress = () => {}, onRefused = () => {} }: ImportOptions = {},
 ): Promise<ImportReport> {
   refuseForeignDirectory(directory);
-  const engine = await openEngine(directory);
+  const engine = await openEngine(directory, { rowCacheBytes: ROW_CACHE_BYTES });
   try {
     const before = engine.committer.count;
     const run = new ImportRun(engine.committer, onRefused);
-    const seen = new Set<string>();
     for await (const { where, value } of source.items()) {
       await run.add(where, value);
-      if (typeof (value as NewContentMessage | undefined)?.id === "string") {
-        seen.add((value as NewContentMessage).id);
-      }
-      onProgress(seen.size, source.covalues);
+      onProgress(Math.min(run.covalues, source.covalues), source.covalues);
     }
     await run.finish();
     for (const problem of source.problems()) run.refuse(problem);
@@ -71,6 +72,9 @@ class ImportRun {
   readonly counts = { newTransactions: 0, messages: 0, erased: 0, refused: 0 };
   readonly #committer: Committer;
   readonly #onRefused: (reason: string) => void;
+  /** CoValues read so far; one whose messages are not in a row counts more than once. */
+  covalues = 0;
+  #lastId: string | undefined;
   readonly #waiting: { readonly written: Promise<void>; readonly bytes: number }[] = [];
   #waitingBytes = 0;
 
@@ -88,7 +92,9 @@ class ImportRun {
       return;
     }
     const { message } = checked;
-    const bytes = cojsonInternals.getContentMessageSize(message);
+    if (message.id !== this.#lastId) this.covalues++;
+    this.#lastId = message.id;
+    const bytes = memoryOf(message);
     const written = this.#write(where, message, bytes);
     // It is awaited later; until then a rejection must not count as unhandled.
     written.catch(() => undefined);
@@ -122,6 +128,13 @@ class ImportRun {
     if (outcome === "gap") this.refuse(`${what} goes on after transactions that are missing`);
     if (outcome === "damaged") this.refuse(`${what} is damaged in the store; audit names what is wrong`);
   }
+}
+
+function memoryOf(message: NewContentMessage): number {
+  const contents = Object.values(message.new);
+  const transactions = contents.reduce((sum, { newTransactions }) => sum + newTransactions.length, 0);
+  const content = cojsonInternals.getContentMessageSize(message);
+  return MESSAGE_BYTES + transactions * TRANSACTION_BYTES + content;
 }
 
 interface Written {

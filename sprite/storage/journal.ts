@@ -1,34 +1,39 @@
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import Corestore from "corestore";
-import type Hypercore from "hypercore";
-import type { Atom, CoreReads } from "hypercore-storage";
+import Hypercore from "hypercore";
+import type { CoreReads } from "hypercore-storage";
 import HypercoreStorage from "hypercore-storage";
 import { SpriteSyncError } from "../../shared/errors.ts";
 import { LOG_CORE } from "./format.ts";
+import { isEmptyChange, type JournalChange, prefixEnd, writeRows } from "./journal-change.ts";
+import { LogWriter } from "./log-writer.ts";
 import { WalBarrier } from "./wal-barrier.ts";
+
+export type { JournalChange } from "./journal-change.ts";
 
 /** What an acknowledged write survives: `flush` the death of the process, `fsync` the death of the machine too. */
 export type Durability = "flush" | "fsync";
+
+/** Bounds of RocksDB, each as `StorageOptions` describes it. */
+export interface RocksBounds {
+  blockCache?: boolean;
+  maxOpenFiles?: number;
+  maxBackgroundJobs?: number;
+}
 
 export interface JournalOptions {
   durability: Durability;
   /** Bytes of RocksDB's memtable: bounds memory, the live write-ahead log, and the time of opening after a crash. */
   writeBufferBytes: number;
+  /** What of RocksDB is bounded beyond its own defaults. */
+  rocks?: RocksBounds;
   /** Looks only, also while another process has the store open; `commit` then fails. */
   readOnly?: boolean;
 }
 
 /** How long reads are gathered for one trip; nanoseconds each. */
 const GATHERING_MICROTASKS = 16;
-
-/** One atomic change: blocks appended to the log, and rows. */
-export interface JournalChange {
-  readonly blocks: readonly Buffer[];
-  readonly puts: ReadonlyMap<string, Buffer>;
-  readonly deletes: readonly string[];
-  readonly deletedPrefixes: readonly string[];
-}
 
 /**
  * The disk: one append-only Hypercore and rows beside it, in one RocksDB. The only module that touches the Holepunch
@@ -41,12 +46,12 @@ export class Journal {
   readonly #barrier: WalBarrier | undefined;
   #barrierBroken = false;
   #reads: CoreReads | undefined;
-  /** The atom with its session of the log; absent before the first append and after a failed one. */
-  #writer: { atom: Atom; session: Hypercore } | undefined;
+  readonly #writer: LogWriter;
 
   private constructor(store: Corestore, log: Hypercore, barrier: WalBarrier | undefined) {
     this.store = store;
     this.log = log;
+    this.#writer = new LogWriter(store, log);
     this.#barrier = barrier;
   }
 
@@ -63,6 +68,7 @@ export class Journal {
         allowBackup: true,
         readOnly,
         writeBufferSize: options.writeBufferBytes,
+        ...rocksOptions(options.rocks),
         // Erasing must free space in old blob files too, not only in the oldest quarter of them.
         blobGarbageCollectionAgeCutOff: 1,
         blobGarbageCollectionForceThreshold: 0.5,
@@ -76,7 +82,7 @@ export class Journal {
       const barrier = options.durability === "fsync" ? new WalBarrier(database) : undefined;
       const journal = new Journal(store, log, barrier);
       // Reads the log's tree: one with nodes missing would take no writes, and must say so now.
-      await journal.#openWriter();
+      await journal.#writer.open();
       return journal;
     } catch (error) {
       // Gives the lock back; what cannot be opened may not close properly either.
@@ -87,7 +93,7 @@ export class Journal {
 
   /** Blocks in the log = the sequence number of the next one. */
   get length(): number {
-    return this.log.length;
+    return this.#writer.length;
   }
 
   /** Bytes ever appended. */
@@ -129,20 +135,15 @@ export class Journal {
    */
   async commit(change: JournalChange): Promise<void> {
     // Rewritten after a failed barrier, a change may be there already and still need one that succeeds.
-    if (isEmpty(change) && !this.#barrierBroken) return;
-    try {
-      if (change.blocks.length > 0) await this.#append(change);
-      else await this.#writeRows(this.log, change);
-    } catch (error) {
-      // The atom is now ahead of the log: a new one starts from what is really there.
-      await this.#closeWriter();
-      throw error;
-    }
+    if (isEmptyChange(change) && !this.#barrierBroken) return;
+    if (change.blocks.length > 0) await this.#writer.append(change);
+    else await this.#putRows(change);
     await this.#makeDurable();
   }
 
   /** Forgets the blocks `start` to `end - 1`. Only the committer's turn may call this: it writes outside the atom. */
   async clear(start: number, end: number): Promise<void> {
+    await this.#writer.settle();
     await this.log.clear(start, end);
   }
 
@@ -160,13 +161,23 @@ export class Journal {
     });
   }
 
+  /** What tells this store's log from every other one, except from that of a copy. */
+  get key(): Buffer {
+    return this.log.key;
+  }
+
+  /** A hash of the first `length` blocks, cleared ones too: it tells the logs of two copies apart. */
+  treeHash(length: number): Promise<Buffer> {
+    return Hypercore.treeHashFromStorage(this.log, length);
+  }
+
   /** Puts everything written so far into table files, which RocksDB syncs. */
   async flushTables(): Promise<void> {
     await this.store.storage.db.flush();
   }
 
   async close(): Promise<void> {
-    await this.#closeWriter();
+    await this.#writer.close();
     await this.store.close();
     this.#barrier?.close();
   }
@@ -193,28 +204,10 @@ export class Journal {
     }
   }
 
-  async #append(change: JournalChange): Promise<void> {
-    const { atom, session } = this.#writer ?? (await this.#openWriter());
-    await session.append([...change.blocks]);
-    await this.#writeRows(session, change);
-    await atom.flush();
-  }
-
-  async #openWriter(): Promise<{ atom: Atom; session: Hypercore }> {
-    const atom = this.store.storage.createAtom();
-    const session = this.log.session({ atom });
-    await session.ready();
-    this.#writer = { atom, session };
-    return this.#writer;
-  }
-
-  async #writeRows(core: Hypercore, change: JournalChange): Promise<void> {
-    const { puts, deletes, deletedPrefixes } = change;
-    const writes = core.state.storage.write();
-    for (const prefix of deletedPrefixes) writes.deleteLocalRange(Buffer.from(prefix), prefixEnd(prefix));
-    for (const key of deletes) writes.deleteLocal(Buffer.from(key));
-    for (const [key, value] of puts) writes.putLocal(Buffer.from(key), value);
-    await writes.flush();
+  async #putRows(change: JournalChange): Promise<void> {
+    // An append that must be repeated would bring back older rows.
+    await this.#writer.settle();
+    await writeRows(this.log, change);
   }
 
   async #makeDurable(): Promise<void> {
@@ -225,13 +218,6 @@ export class Journal {
     this.#barrierBroken = true;
     await this.#barrier.sync();
     this.#barrierBroken = false;
-  }
-
-  async #closeWriter(): Promise<void> {
-    const session = this.#writer?.session;
-    this.#writer = undefined;
-    // A session that failed to open or to write may fail to close as well; the next one does not depend on it.
-    await session?.close().catch(() => undefined);
   }
 }
 
@@ -247,6 +233,11 @@ function deleteOldInfoLogs(database: string): void {
   for (const name of names) {
     if (name.startsWith("LOG.old.")) rmSync(join(database, name), { force: true });
   }
+}
+
+function rocksOptions({ blockCache = true, ...others }: RocksBounds = {}) {
+  // Without a cache to keep them in, RocksDB refuses to cache indexes and filters; it then holds those of open files.
+  return { ...others, blockCache, tableCacheIndexAndFilterBlocks: blockCache };
 }
 
 /**
@@ -268,14 +259,6 @@ function openError(directory: string, error: unknown): SpriteSyncError {
   }
   const what = `The store in ${directory} cannot be opened: ${reason}. If the disk is sound, restore the directory from a backup.`;
   return new SpriteSyncError("storage-failed", what, { cause: error });
-}
-
-function isEmpty({ blocks, puts, deletes, deletedPrefixes }: JournalChange): boolean {
-  return blocks.length + puts.size + deletes.length + deletedPrefixes.length === 0;
-}
-
-function prefixEnd(prefix: string): Buffer {
-  return Buffer.concat([Buffer.from(prefix), Buffer.from([0xff])]);
 }
 
 function asError(error: unknown): Error {

@@ -5,11 +5,18 @@ import type { Journal } from "./journal.ts";
 import type { CoValueRow } from "./row.ts";
 import { DamagedRowError, type RowStore } from "./row-store.ts";
 
+const { accountOrAgentIDfromSessionID, isAccountID } = cojsonInternals;
+
 type NewContentMessage = CojsonInternalTypes.NewContentMessage;
 type ContentCallback = (content: NewContentMessage) => void;
 
 /** A value is read again after a repair, or when it changed under the load; more often only if the disk is ill. */
 const ATTEMPTS = 3;
+
+/** Authors whose rows are read together with a CoValue's blocks. */
+const EARLY_AUTHORS = 32;
+
+type EarlyRows = ReadonlyMap<RawCoID, Promise<CoValueRow | undefined>>;
 
 /** What the loader needs of the storage that it loads for. */
 export interface LoaderDeps {
@@ -39,12 +46,16 @@ export class Loader {
   }
 
   /** @returns whether the CoValue is stored. Never rejects because of the disk: what cannot be read is not found. */
-  async load(id: RawCoID, push: ContentCallback): Promise<boolean> {
+  load(id: RawCoID, push: ContentCallback): Promise<boolean> {
+    return this.#load(id, push, undefined);
+  }
+
+  async #load(id: RawCoID, push: ContentCallback, early: EarlyRows | undefined): Promise<boolean> {
     await this.#deps.settled(id);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       let row: CoValueRow | undefined;
       try {
-        row = await this.#deps.rowStore.get(id);
+        row = await ((attempt === 0 && early?.get(id)) || this.#deps.rowStore.get(id));
         if (row === undefined) return false;
         await this.#push(row, push);
         return true;
@@ -59,6 +70,7 @@ export class Loader {
   async #push(row: CoValueRow, push: ContentCallback): Promise<void> {
     const { journal, rowStore, inMemory, found, loaded } = this.#deps;
     const pointers = await rowStore.pointers(row);
+    const early = this.#authorRows(row);
     let announced = false;
     for await (const message of readContent(journal, row, pointers)) {
       if (!announced) {
@@ -66,18 +78,40 @@ export class Loader {
         found(row);
         inMemory.add(row.id);
       }
-      await this.#pushDependencies(message, push);
+      await this.#pushDependencies(message, push, early);
       push(message);
     }
     loaded(row);
   }
 
-  async #pushDependencies(message: NewContentMessage, push: ContentCallback): Promise<void> {
+  /** Asked for here they travel with the blocks; the authors are most of what a CoValue depends on. */
+  #authorRows({ id, coSessions }: CoValueRow): EarlyRows {
+    const { rowStore, inMemory, settled } = this.#deps;
+    const rows = new Map<RawCoID, Promise<CoValueRow | undefined>>();
+    for (const coSession of coSessions.slice(0, EARLY_AUTHORS)) {
+      const author = accountOrAgentIDfromSessionID(coSession.id);
+      if (!isAccountID(author) || author === id || rows.has(author) || inMemory.has(author)) continue;
+      // What is about to be written would be missed.
+      if (settled(author) !== undefined) continue;
+      const row = Promise.resolve(rowStore.get(author));
+      // A damaged row is seen, and repaired, when its CoValue is loaded.
+      row.catch(() => undefined);
+      rows.set(author, row);
+    }
+    return rows;
+  }
+
+  async #pushDependencies(
+    message: NewContentMessage,
+    push: ContentCallback,
+    early: EarlyRows,
+  ): Promise<void> {
     const { header } = message;
     if (header === undefined) return;
     const missing: Promise<boolean>[] = [];
     for (const id of cojsonInternals.getDependedOnCoValues(header, message)) {
-      if (!this.#deps.inMemory.has(id)) missing.push(this.load(id, push));
+      // What was stored since its row was read is in memory.
+      if (!this.#deps.inMemory.has(id)) missing.push(this.#load(id, push, early));
     }
     await Promise.all(missing);
   }

@@ -12,6 +12,15 @@ export interface StorageOptions {
   rowCacheBytes?: number;
   /** Bytes of content that may wait for the disk; beyond it content is asked for again from the LocalNode. Default 32 MiB. */
   queueBytes?: number;
+  /**
+   * Whether RocksDB keeps blocks of its tables in memory, 32 MiB at most, and their indexes and filters with them;
+   * without, those of all open files. Default true.
+   */
+  blockCache?: boolean;
+  /** Table and blob files that RocksDB holds open, each with some memory. Default -1: all of them. */
+  maxOpenFiles?: number;
+  /** Threads of RocksDB that write and merge tables. Default 6, as in rocksdb-native. */
+  maxBackgroundJobs?: number;
 }
 
 const MIB = 1024 * 1024;
@@ -37,6 +46,9 @@ export async function openEngine(
     writeBufferBytes = 8 * MIB,
     rowCacheBytes = 16 * MIB,
     queueBytes = 32 * MIB,
+    blockCache = true,
+    maxOpenFiles = -1,
+    maxBackgroundJobs = 6,
   } = options;
   if (durability !== "flush" && durability !== "fsync") {
     throw new SpriteSyncError(
@@ -48,6 +60,7 @@ export async function openEngine(
     readOnly: options.readOnly ?? false,
     durability,
     writeBufferBytes,
+    rocks: { blockCache, maxOpenFiles, maxBackgroundJobs },
     rowCacheBytes,
     queueBytes,
     batchRequests: 512,

@@ -14,11 +14,23 @@ export class RowBuilder {
   #pointers: Pointer[] = [];
   #erased = false;
 
-  constructor(id: RawCoID) {
+  /** @param row what is known already: then only blocks after those that it points to are added. */
+  constructor(id: RawCoID, row?: CoValueRow) {
     this.#id = id;
+    if (row === undefined) return;
+    this.#ordinal = row.ordinal;
+    this.#header = row.header;
+    this.#coSessions = [...row.coSessions];
+    this.#erased = row.erased;
   }
 
-  add(place: BlockPlace, block: Block): void {
+  /** Whether a header was found. */
+  get hasHeader(): boolean {
+    return this.#header !== undefined;
+  }
+
+  /** @returns whether the block has anything that the row lacked */
+  add(place: BlockPlace, block: Block): boolean {
     if (block.tombstone) this.#forget();
     if (block.header !== undefined && this.#header === undefined) {
       this.#header = place;
@@ -26,10 +38,12 @@ export class RowBuilder {
       this.#erased = block.tombstone;
     }
     const ranges = block.entries.flatMap((entry) => this.#extend(entry));
-    if (ranges.length > 0 || this.#header === place) this.#pointers.push({ ...place, ranges });
+    const points = ranges.length > 0 || this.#header === place;
+    if (points) this.#pointers.push({ ...place, ranges });
+    return points;
   }
 
-  /** `undefined` when the header is lost: then nothing of the CoValue can be served. */
+  /** The row and the pointers to the blocks that were added. `undefined` when the header is lost: then nothing of the CoValue can be served. */
   finish():
     | { row: Omit<CoValueRow, "sealedPointerPages" | "tail">; pointers: readonly Pointer[] }
     | undefined {

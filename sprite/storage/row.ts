@@ -144,9 +144,9 @@ export function knownStateOf(row: CoValueRow): CojsonInternalTypes.CoValueKnownS
   return { id: row.id, header: true, sessions };
 }
 
-/** Rough bytes of memory that a row takes, for the cache. */
+/** Rough bytes of memory that a row takes, for the cache; measured on rows of 1 to 24 pointers in Node 24. */
 export function rowWeight(row: CoValueRow): number {
-  return 300 + row.coSessions.length * 200 + row.tail.length * 150;
+  return 500 + row.coSessions.length * 250 + row.tail.length * 300;
 }
 
 function decodeSessionPage(bytes: Buffer): StoredCoSession[] {

@@ -2,7 +2,8 @@ import { cpSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSyn
 import { join } from "node:path";
 import { LogLevel, logger } from "cojson";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { openStorage, type SpriteStorage } from "../../../sprite/storage/index.ts";
+import { openEngine, openStorage } from "../../../sprite/storage/open-storage.ts";
+import { SpriteStorage } from "../../../sprite/storage/sprite-storage.ts";
 import { until } from "../../support/until.ts";
 import {
   type Content,
@@ -81,10 +82,13 @@ async function sendAgain(storage: SpriteStorage, number: number): Promise<void> 
 /** Fresh copies of one filled store: with its data in tables, or still in the write-ahead log. */
 async function filledStores(where: "tables" | "log"): Promise<() => string> {
   const original = newDirectory();
-  const storage = await openStorage(original, {
+  const engine = await openEngine(original, {
     writeBufferBytes: where === "tables" ? 64 * 1024 : 8 * 1024 * 1024,
   });
+  const storage = new SpriteStorage(engine);
   await fill(storage);
+  // Closing ends a table that is being written in the background.
+  if (where === "tables") await engine.journal.flushTables();
   const copies = newDirectory();
   // Copied while it is open: closing would move everything out of the log.
   if (where === "log") cpSync(original, join(copies, "0"), { recursive: true });
