@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { SpriteSyncError, toSpriteSyncError } from "../../shared/errors.ts";
+import { backup, backups, restore } from "./commands/backup.ts";
 import type { Command, OptionValues } from "./commands/command.ts";
 import { compact } from "./commands/compact.ts";
 import { audit, inspect } from "./commands/look.ts";
@@ -13,6 +14,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   export: exportCommand,
   import: importCommand,
   compact,
+  backup,
+  backups,
+  restore,
 };
 
 const CALL_CHARS = 36;

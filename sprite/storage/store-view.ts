@@ -57,6 +57,7 @@ async function freeze(directory: string, database: string): Promise<string | und
   const parent = dirname(resolve(directory));
   const view = join(parent, `${prefix}${process.pid}-${randomBytes(4).toString("hex")}`);
   try {
+    // They would keep the space of tables that are gone.
     await removeAbandoned(parent, prefix);
     await mkdir(view);
     await freezeFiles(database, join(view, "db"));
@@ -68,8 +69,8 @@ async function freeze(directory: string, database: string): Promise<string | und
   }
 }
 
-/** Views of processes that were killed: they would keep the space of tables that are gone. */
-async function removeAbandoned(parent: string, prefix: string): Promise<void> {
+/** Removes the directories in `parent` that are called `prefix` and the id of a process that is gone. */
+export async function removeAbandoned(parent: string, prefix: string): Promise<void> {
   for (const name of await readdir(parent)) {
     const pid = name.startsWith(prefix) ? Number(name.slice(prefix.length).split("-")[0]) : Number.NaN;
     if (Number.isInteger(pid) && !isAlive(pid))
