@@ -1,25 +1,10 @@
-import { execFileSync } from "node:child_process";
-import { rmSync, statfsSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { openStorage, type SpriteStorage } from "../../../sprite/storage/index.ts";
 import { until } from "../../support/until.ts";
 import { contentOf, coSessionOf, idOf, loadAll, storeDone, transactionsIn } from "./content.ts";
-import { newDirectory } from "./open-for-test.ts";
-
-/** A small disk of its own needs the right to mount one: root in a container, as in CI. */
-function smallDisk(megabytes: number): string | undefined {
-  const directory = newDirectory();
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${megabytes}m`, "tmpfs", directory], {
-      stdio: "ignore",
-    });
-  } catch {
-    return undefined;
-  }
-  onTestFinished(() => void execFileSync("umount", ["--lazy", directory]));
-  return directory;
-}
+import { fillDisk, NO_MOUNT, smallDisk } from "./small-disk.ts";
 
 function countsOf(storage: SpriteStorage, ids: readonly number[]): Promise<number[]> {
   return Promise.all(
@@ -35,7 +20,7 @@ for (const durability of ["flush", "fsync"] as const) {
     skip,
   }) => {
     const disk = smallDisk(48);
-    if (disk === undefined) return skip("this machine does not let tests mount a disk");
+    if (disk === undefined) return skip(NO_MOUNT);
     const directory = join(disk, "store");
     const storage = await openStorage(directory, { durability, writeBufferBytes: 1024 * 1024 });
     const done = new Set<number>();
@@ -48,8 +33,7 @@ for (const durability of ["flush", "fsync"] as const) {
     for (let i = 0; i < 10; i++) await storeNext();
     expect(storage.state.kind).toBe("ok");
 
-    const ballast = join(disk, "ballast");
-    writeFileSync(ballast, Buffer.alloc(statfsSync(disk).bfree * statfsSync(disk).bsize));
+    const ballast = fillDisk(disk);
     const waiting: Promise<void>[] = [];
     await until(
       () => {
