@@ -1,5 +1,5 @@
-// Not `{ z }`: that one object brings all of zod, and 30 ms, to every cold start of the bundle.
-import * as z from "zod";
+// Not `zod`: its methods are all made at the import, which takes 10 ms of every cold start.
+import * as z from "zod/mini";
 import { SpriteSyncError } from "../shared/errors.ts";
 import { asHome, type GroupId, isCoValueId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
@@ -28,37 +28,47 @@ export interface Config {
   readonly logLevel: LogLevel;
 }
 
-const passKeys = z.string({ error: "is missing" }).transform((text, context): PassKeys => {
-  try {
-    return parsePassKeys(text);
-  } catch (error) {
-    const message = (error as Error).message.replace(/^PASS_KEYS /, "");
-    context.issues.push({ code: "custom", input: "", message });
-    return z.NEVER;
-  }
-});
+const passKeys = z.pipe(
+  z.string({ error: "is missing" }),
+  z.transform((text: string, context): PassKeys => {
+    try {
+      return parsePassKeys(text);
+    } catch (error) {
+      const message = (error as Error).message.replace(/^PASS_KEYS /, "");
+      context.issues.push({ code: "custom", input: "", message });
+      return z.NEVER;
+    }
+  }),
+);
+
+const home = z.pipe(
+  z
+    .string({ error: "is missing; it is the id of the group whose CoValues this Sprite holds" })
+    .check(z.refine(isCoValueId, "must be a CoValue id (co_z…)")),
+  z.transform((id: string) => (isCoValueId(id) ? asHome(id) : z.NEVER)),
+);
 
 const wholeNumber = (what: string, max: number) =>
-  z
-    .string()
-    .regex(/^\d{1,9}$/, `must be a whole number: ${what}`)
-    .transform(Number)
-    .refine((value) => value <= max, `must be at most ${max}: ${what}`);
+  z.pipe(
+    z.string().check(z.regex(/^\d{1,9}$/, `must be a whole number: ${what}`)),
+    z.pipe(z.transform(Number), z.number().check(z.maximum(max, `must be at most ${max}: ${what}`))),
+  );
+
+const oneOf = <const Names extends readonly string[]>(names: Names) =>
+  z.enum(names, { error: `must be one of ${names.join(", ")}` });
 
 const ENVIRONMENT = z.object({
-  SPRITE_HOME: z
-    .string({ error: "is missing; it is the id of the group whose CoValues this Sprite holds" })
-    .refine(isCoValueId, "must be a CoValue id (co_z…)")
-    .transform((id) => (isCoValueId(id) ? asHome(id) : z.NEVER)),
-  PORT: wholeNumber("a TCP port, 0 for any free one", 65_535).default(8080),
-  SPRITE_DATA: z.string().min(1, "must be a directory").default(DEFAULT_DATA),
+  SPRITE_HOME: home,
+  PORT: z._default(wholeNumber("a TCP port, 0 for any free one", 65_535), 8080),
+  SPRITE_DATA: z._default(z.string().check(z.minLength(1, "must be a directory")), DEFAULT_DATA),
   PASS_KEYS: passKeys,
-  SPRITE_SLEEP_AFTER: wholeNumber("seconds without traffic, 0 for never", 86_400 * 365).default(
+  SPRITE_SLEEP_AFTER: z._default(
+    wholeNumber("seconds without traffic, 0 for never", 86_400 * 365),
     LIMITS.sleepAfterSeconds,
   ),
-  SPRITE_DURABILITY: z.enum(DURABILITIES).default("fsync"),
-  SYNC_URL: z.url({ protocol: /^wss?$/, error: "must be a ws:// or wss:// address" }).optional(),
-  LOG_LEVEL: z.enum(LOG_LEVELS).default("info"),
+  SPRITE_DURABILITY: z._default(oneOf(DURABILITIES), "fsync"),
+  SYNC_URL: z.optional(z.url({ protocol: /^wss?$/, error: "must be a ws:// or wss:// address" })),
+  LOG_LEVEL: z._default(oneOf(LOG_LEVELS), "info"),
 });
 
 /** The names of all settings, for the documentation's test. */

@@ -3,7 +3,7 @@
 # where it keeps the count of its awake periods; then step down.
 set -eu
 if [ "$(id -u)" = 0 ]; then
-  install -d -o node -g node "$(dirname "$SPRITE_DATA")" "$SPRITE_DATA"
+  install -d -o node -g node "${SPRITE_DATA%/*}" "$SPRITE_DATA"
   exec setpriv --reuid=node --regid=node --init-groups -- "$@"
 fi
 exec "$@"

@@ -1,23 +1,35 @@
-import { performance } from "node:perf_hooks";
 import { toSpriteSyncError } from "../shared/errors.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import { spriteNameOf } from "../shared/sprite-name.ts";
-import { routeCojsonLog } from "./cojson-log.ts";
 import { parseConfig } from "./config.ts";
+import { Listener } from "./listener.ts";
 import { openLog } from "./log.ts";
-import { PeriodCount } from "./period-count.ts";
-import { Sprite } from "./sprite.ts";
 import { stopOnSignals } from "./stop.ts";
-import { openStorage } from "./storage/index.ts";
 
 /** One home group's server: reads the environment, serves until it is idle or told to stop, then exits 0. */
 async function main(): Promise<void> {
   const config = parseConfig(process.env);
   const log: Log = openLog(config.logLevel, { sprite: spriteNameOf(config.home) });
-  routeCojsonLog(log);
   const stopping = stopOnSignals(log);
-  const { sprite, port } = await Sprite.start({
+  const listener = new Listener(config.port);
+  listener.port.then(
+    (port) => log.info({ port, sinceStartMs: sinceStart() }, "listening"),
+    // Whoever starts the Sprite hears of it, too.
+    () => undefined,
+  );
+  // Loaded in this order: while RocksDB opens on its own thread, there is time to load everything else.
+  const { openStorage } = await import("./storage/index.ts");
+  const storage = openStorage(config.data, { durability: config.durability });
+  // It may fail before the Sprite is there to say so; that must not end the process.
+  storage.catch(() => undefined);
+  const [{ routeCojsonLog }, { PeriodCount }, { Sprite }] = await Promise.all([
+    import("./cojson-log.ts"),
+    import("./period-count.ts"),
+    import("./sprite.ts"),
+  ]);
+  routeCojsonLog(log);
+  const { sprite } = await Sprite.start({
     role: {
       kind: "home",
       home: config.home,
@@ -26,18 +38,18 @@ async function main(): Promise<void> {
       periods: new PeriodCount(`${config.data}.awake-periods`),
     },
     openStorage: async () => {
-      const storage = await openStorage(config.data, { durability: config.durability });
+      const opened = await storage;
       log.info({ sinceStartMs: sinceStart() }, "storage open");
-      return storage;
+      return opened;
     },
-    port: config.port,
+    listener,
     sleepAfterMs: config.sleepAfterMs,
     syncUrl: config.syncUrl,
     log,
     onAsleep: () => stopping.stop("asleep"),
   });
   stopping.closes(() => sprite.close(), LIMITS.shutdownMs);
-  log.info({ port, boot: sprite.boot, sinceStartMs: sinceStart() }, "listening");
+  log.info({ boot: sprite.boot, sinceStartMs: sinceStart() }, "loaded");
 }
 
 /** Milliseconds since the process started: the parts of a cold start, in its log. */

@@ -1,15 +1,9 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from "node:http";
-import type { AddressInfo } from "node:net";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
-import { ERROR_TABLE, SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
+import { ERROR_TABLE, toSpriteSyncError } from "../shared/errors.ts";
 import { LIMITS } from "../shared/limits.ts";
+import type { Handlers } from "./listener.ts";
 
 /** What `/healthz` tells: never which group lives here. */
 export interface Health {
@@ -31,17 +25,11 @@ export interface ServerDeps {
   readonly onSocket: (socket: WebSocket, session: string) => void;
 }
 
-export interface SpriteServer {
-  /** @returns the port it listens on. */
-  listen(port: number, host?: string): Promise<number>;
-  close(): Promise<void>;
-}
-
 const SYNC_PATH = "/sync";
 const HEALTH_PATH = "/healthz";
 
 /** The HTTP side of a Sprite: its health, and the WebSocket endpoint. */
-export function createSpriteServer(deps: ServerDeps): SpriteServer {
+export function spriteHandlers(deps: ServerDeps): Handlers {
   const sockets = new WebSocketServer({
     noServer: true,
     // Bytes; a text of that many characters may have more, and then is over the limit as well.
@@ -49,19 +37,9 @@ export function createSpriteServer(deps: ServerDeps): SpriteServer {
     perMessageDeflate: false,
     clientTracking: false,
   });
-  const http = createServer((request, response) => answer(request, response, deps.health));
-  http.on("upgrade", (request, socket, head) => {
-    // The socket may break while its pass is checked.
-    socket.on("error", () => socket.destroy());
-    void upgrade(sockets, deps, request, socket, head);
-  });
   return {
-    listen: (port, host) => listen(http, port, host),
-    close() {
-      const closed = new Promise<void>((resolve) => http.close(() => resolve()));
-      http.closeAllConnections();
-      return closed;
-    },
+    request: (request, response) => answer(request, response, deps.health),
+    upgrade: (request, socket, head) => void upgrade(sockets, deps, request, socket, head),
   };
 }
 
@@ -110,15 +88,4 @@ function answer(request: IncomingMessage, response: ServerResponse, health: () =
   response
     .writeHead(ok ? 200 : 503, { "content-type": "application/json", "cache-control": "no-store" })
     .end(JSON.stringify({ status, storage }));
-}
-
-function listen(http: Server, port: number, host: string | undefined): Promise<number> {
-  return new Promise((resolve, fail) => {
-    http.once("error", (error) => {
-      fail(
-        new SpriteSyncError("config-invalid", `cannot listen on port ${port}; set PORT`, { cause: error }),
-      );
-    });
-    http.listen(port, host, () => resolve((http.address() as AddressInfo).port));
-  });
 }

@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { LIMITS } from "../shared/limits.ts";
 import { routeCojsonLog } from "./cojson-log.ts";
+import { Listener } from "./listener.ts";
 import { openLog } from "./log.ts";
 import { Sprite } from "./sprite.ts";
 import { stopOnSignals } from "./stop.ts";
@@ -21,8 +22,7 @@ async function single(): Promise<void> {
   const started = await Sprite.start({
     role: { kind: "single" },
     openStorage: () => openStorage(data),
-    port,
-    host,
+    listener: new Listener(port, host),
     sleepAfterMs: 0,
     log,
     onAsleep: () => {},

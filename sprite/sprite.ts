@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { performance } from "node:perf_hooks";
 import type { StorageAPI } from "cojson";
 import type { WebSocket } from "ws";
 import packageJson from "../package.json" with { type: "json" };
@@ -10,12 +9,14 @@ import type { GroupId } from "../shared/ids.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import type { PassKeys } from "../shared/pass.ts";
+import { openCrypto } from "./crypto.ts";
 import { checkPass } from "./gatekeeper.ts";
 import { type Home, openHome } from "./home.ts";
 import { evaluate, type IdleState, onActivity } from "./idle.ts";
+import type { Listener } from "./listener.ts";
 import { Parents } from "./parents.ts";
 import type { PeriodCount } from "./period-count.ts";
-import { createSpriteServer, type Health, type SpriteServer } from "./server.ts";
+import { type Health, spriteHandlers } from "./server.ts";
 import { Upstream } from "./upstream.ts";
 
 /** Whose server this is: one home's, behind the edge; or everybody's, for browsers directly (`npm run single`). */
@@ -35,9 +36,8 @@ export interface SpriteDeps {
   readonly role: Role;
   /** Opens the storage. If it fails, the Sprite refuses everybody until it sleeps. */
   readonly openStorage: () => Promise<SpriteStorage>;
-  /** 0 takes any free port. */
-  readonly port: number;
-  readonly host?: string | undefined;
+  /** It may listen already; the Sprite closes it. */
+  readonly listener: Listener;
   /** 0 = never. */
   readonly sleepAfterMs: number;
   /** The edge's address for clients; without it foreign parent groups are not followed. */
@@ -66,7 +66,6 @@ export class Sprite {
   /** Tells this awake period from others. */
   readonly boot = randomUUID();
   private readonly deps: SpriteDeps;
-  private readonly server: SpriteServer;
   /** Never rejects: nobody may be waiting when the storage turns out not to open. */
   private readonly opening: Promise<Home | undefined>;
   private readonly upstreams = new Set<Upstream>();
@@ -85,17 +84,19 @@ export class Sprite {
   private constructor(deps: SpriteDeps) {
     this.deps = deps;
     this.opening = this.open();
-    this.server = createSpriteServer({
-      health: () => this.health(),
-      authorize: (request) => this.authorize(request),
-      onSocket: (socket, session) => this.attach(socket, session),
-    });
+    deps.listener.serve(
+      spriteHandlers({
+        health: () => this.health(),
+        authorize: (request) => this.authorize(request),
+        onSocket: (socket, session) => this.attach(socket, session),
+      }),
+    );
   }
 
   /** @returns the Sprite, listening, and its port. */
   static async start(deps: SpriteDeps): Promise<{ sprite: Sprite; port: number }> {
     const sprite = new Sprite(deps);
-    const port = await sprite.server.listen(deps.port, deps.host);
+    const port = await deps.listener.port;
     sprite.every(LIMITS.pingIntervalMs, () => sprite.ping());
     const { sleepAfterMs } = deps;
     if (sleepAfterMs > 0) sprite.every(Math.min(IDLE_CHECK_MS, sleepAfterMs / 4), () => sprite.checkIdle());
@@ -111,8 +112,9 @@ export class Sprite {
   private async open(): Promise<Home | undefined> {
     const { role, openStorage, syncUrl, log } = this.deps;
     try {
-      const storage = await openStorage();
-      const home = await openHome(role.kind === "home" ? role.home : undefined, storage);
+      // Together: the disk's thread works for the one, this thread for the other.
+      const [storage, crypto] = await Promise.all([openStorage(), openCrypto()]);
+      const home = openHome(role.kind === "home" ? role.home : undefined, storage, crypto);
       if (syncUrl && role.kind === "home") {
         this.parents = new Parents({ home, syncUrl, log, onActivity: () => this.touch() });
       }
@@ -140,12 +142,16 @@ export class Sprite {
     try {
       const { role } = this.deps;
       const pass = role.kind === "home" && (await checkPass(request, role.home, role.passKeys));
-      // Only now: whoever has no pass must not be able to keep a Sprite awake, and billed.
-      this.touch();
+      // Begun while the storage opens; what it has to say matters only if that succeeds.
+      const period = pass && role.kind === "home" ? role.periods.begin(pass.after) : undefined;
+      period?.catch(() => undefined);
       if (!(await this.opening)) {
         throw new SpriteSyncError("storage-failed", "the storage of this Sprite does not open; see its log");
       }
-      if (pass && role.kind === "home") this.period = await role.periods.begin(pass.after);
+      // Only now: whoever has no pass must not be able to keep a Sprite awake, and billed. Nor those whom it refuses
+      // because its storage did not open: the process after this one tries that again.
+      this.touch();
+      if (period) this.period = await period;
       this.refuseUnlessAwake();
       return pass ? pass.session : "single";
     } finally {
@@ -227,7 +233,7 @@ export class Sprite {
     // The last frames are on their way: the process must not end under them.
     await waitWhile(() => this.upstreams.size > 0, GOODBYE_MS);
     for (const upstream of this.upstreams) upstream.terminate();
-    await this.server.close();
+    await this.deps.listener.close();
   }
 
   private every(ms: number, what: () => void): void {

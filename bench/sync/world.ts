@@ -1,8 +1,8 @@
 import type { RawCoMap, RawGroup } from "cojson";
 import { type Client, startClient } from "../../test/support/client.ts";
+import { type Guest, startGuest } from "../../test/support/guest.ts";
 import type { Sample } from "../interleave.ts";
 import { percentile } from "../statistics.ts";
-import { type Guest, startGuest } from "./guest.ts";
 
 /** How much is done in one round. */
 export interface SyncSizes {

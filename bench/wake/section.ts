@@ -1,14 +1,14 @@
-import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { interleave, type Sample, type Samples, series } from "../interleave.ts";
 import { median, percentile, ratioOf } from "../statistics.ts";
 import { formatMs, formatRatio, type Section, type Table } from "../table.ts";
-import { MARKS } from "./marks.ts";
+import { emptyNode, NODE } from "./empty-node.ts";
+import { measureFirstByte } from "./first-byte.ts";
 import { type Program, type Sleeper, startSleeper } from "./sleeper.ts";
+import type { Step } from "./steps.ts";
 
-const NODE = "node -e 0";
 const NAMES: Readonly<Record<Program, string>> = {
   bundle: "wake, bundled (as it is run)",
   sources: "wake, from sources",
@@ -20,6 +20,7 @@ export const wakeSection: Section = {
     progress("bundling the Sprite");
     const root = fileURLToPath(new URL("../..", import.meta.url));
     await promisify(execFile)(process.execPath, ["sprite/build.ts"], { cwd: root });
+    const firstByte = await measureFirstByte(quick, progress);
     progress("starting the stack");
     const sleeper = await startSleeper();
     try {
@@ -31,23 +32,16 @@ export const wakeSection: Section = {
         { name: NAMES.sources, run: () => wake(sleeper, "sources") },
       ];
       const samples = await interleave(contenders, rounds);
-      return [totals(samples, rounds), parts(samples)];
+      return [...firstByte, totals(samples, rounds), parts(samples)];
     } finally {
       await sleeper.close();
     }
   },
 };
 
-async function emptyNode(): Promise<Sample> {
-  const begun = performance.now();
-  const child = spawn(process.execPath, ["-e", "0"], { stdio: "ignore" });
-  await once(child, "exit");
-  return { ms: performance.now() - begun };
-}
-
 async function wake(sleeper: Sleeper, program: Program): Promise<Sample> {
-  const { spawned, marks, firstByte } = await sleeper.wake(program);
-  return { spawned, ...Object.fromEntries(marks), ms: firstByte };
+  const { spawned, steps, firstByte } = await sleeper.wake(program);
+  return { spawned, ...Object.fromEntries(steps), ms: firstByte };
 }
 
 function totals(samples: Samples, rounds: number): Table {
@@ -70,24 +64,23 @@ function totals(samples: Samples, rounds: number): Table {
 
 /** A timeline: when each step was reached, and how long it took since the one before. */
 function parts(samples: Samples): Table {
-  const steps = [
+  const steps: readonly (readonly [string, Step | "spawned" | "ms"])[] = [
     ["the edge's request reaches the fleet, process spawned", "spawned"],
-    ["Node runs its first line", MARKS[0]],
-    ["modules imported", MARKS[1]],
-    ["listening", MARKS[2]],
-    ["store open", MARKS[3]],
-    ["the edge's socket attached (crypto and node ready)", MARKS[4]],
+    ["listening", "listening"],
+    ["all modules loaded", "loaded"],
+    ["store open", "storage open"],
+    ["the edge's socket attached (pass checked, node ready)", "upstream opened"],
     ["first byte at the client", "ms"],
-  ] as const;
-  let before = series(samples, NAMES.sources, "spawned").map(() => 0);
+  ];
+  let before = series(samples, NAMES.bundle, "spawned").map(() => 0);
   const rows = steps.map(([title, metric]) => {
-    const reached = series(samples, NAMES.sources, metric);
+    const reached = series(samples, NAMES.bundle, metric);
     const took = reached.map((at, round) => at - (before[round] ?? 0));
     before = reached;
     return [title, formatMs(median(reached)), formatMs(median(took)), formatMs(percentile(took, 0.95))];
   });
   return {
-    title: "the parts of a wake, from sources",
+    title: "the parts of a wake, bundled",
     columns: ["step", "since the request, p50", "the step alone, p50", "the step alone, p95"],
     rows,
   };

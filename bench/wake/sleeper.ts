@@ -5,21 +5,20 @@ import { startTestStack, type TestStack } from "../../test/support/test-stack.ts
 import { until } from "../../test/support/until.ts";
 import { content, type Exchange, prepareMessages } from "../edge/exchange.ts";
 import { openLane } from "../edge/lane.ts";
-import { MARKS, type Mark, now, parseMark } from "./marks.ts";
+import { now, parseStep, STEPS, type Step } from "./steps.ts";
 
-/** How the Sprite's program is started: from its sources with marks, or bundled as in its image. */
+/** How the Sprite's program is started: from its sources, or bundled as in its image. */
 export type Program = "sources" | "bundle";
 
 const PROGRAMS: Readonly<Record<Program, string>> = {
-  sources: fileURLToPath(new URL("./marked-sprite.ts", import.meta.url)),
+  sources: fileURLToPath(new URL("../../sprite/main.ts", import.meta.url)),
   bundle: fileURLToPath(new URL("../../dist/sprite/main.js", import.meta.url)),
 };
 
 /** Milliseconds from a client's request to each step of a wake. */
 export interface Wake {
   readonly spawned: number;
-  /** Only of the sources: the bundle is what runs in production, and says nothing. */
-  readonly marks: ReadonlyMap<Mark, number>;
+  readonly steps: ReadonlyMap<Step, number>;
   readonly firstByte: number;
 }
 
@@ -32,15 +31,15 @@ export interface Sleeper {
 export async function startSleeper(): Promise<Sleeper> {
   let program: Program = "bundle";
   let spawnedAt = 0;
-  const marks = new Map<Mark, number>();
+  const steps = new Map<Step, number>();
   const command = () => {
     spawnedAt = now();
     return { file: process.execPath, args: [PROGRAMS[program]] };
   };
   const stack = await startTestStack({
     runner: processRunner(command, (_, line) => {
-      const mark = parseMark(line);
-      if (mark) marks.set(...mark);
+      const step = parseStep(line);
+      if (step) steps.set(...step);
     }),
   });
   const request = await storeValue(stack);
@@ -48,19 +47,18 @@ export async function startSleeper(): Promise<Sleeper> {
   return {
     async wake(which) {
       program = which;
-      marks.clear();
+      steps.clear();
       // The browser's socket is open before: what is timed begins with its message.
       const lane = await openLane({ name: "edge", throughWorkerd: true, url: stack.syncUrl });
       const asked = now();
       await lane.oneByOne(request);
       const firstByte = now() - asked;
-      if (which === "sources")
-        await until(() => marks.size === MARKS.length, { what: "the marks of a Sprite" });
+      await until(() => steps.size === STEPS.length, { what: "the log of a Sprite's start" });
       lane.close();
       await sendToSleep(stack);
       return {
         spawned: spawnedAt - asked,
-        marks: new Map([...marks].map(([mark, at]) => [mark, at - asked])),
+        steps: new Map([...steps].map(([step, at]) => [step, at - asked])),
         firstByte,
       };
     },

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startGuest } from "../../bench/sync/guest.ts";
 import { World } from "../../bench/sync/world.ts";
 import { startClient } from "../support/client.ts";
+import { startGuest } from "../support/guest.ts";
 import { type PlainServer, startPlainServer } from "../support/plain-server.ts";
 
 let server: PlainServer;

@@ -18,6 +18,7 @@ import { asHome, type GroupId, parseCoValueId } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import { PASS_HEADER, parsePassKeys, signPass } from "../../shared/pass.ts";
 import { routeCojsonLog } from "../../sprite/cojson-log.ts";
+import { Listener as HttpListener } from "../../sprite/listener.ts";
 import { PeriodCount } from "../../sprite/period-count.ts";
 import { Sprite, type SpriteDeps } from "../../sprite/sprite.ts";
 import { openStorage } from "../../sprite/storage/index.ts";
@@ -69,8 +70,7 @@ export async function startSprite(
       periods: new PeriodCount(join(directory, "awake-periods")),
     },
     openStorage: async () => wrap(await openStorage(join(directory, "store"))),
-    port: 0,
-    host: "127.0.0.1",
+    listener: new HttpListener(0, "127.0.0.1"),
     sleepAfterMs: 0,
     log: SILENT,
     onAsleep,

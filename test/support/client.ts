@@ -8,8 +8,8 @@ import {
   type RawCoValue,
 } from "cojson";
 import { WebSocketPeerWithReconnection } from "cojson-transport-ws";
-import { WebSocket } from "ws";
 import { crypto } from "./crypto.ts";
+import { type SocketEnd, watchSockets } from "./watched-sockets.ts";
 
 export interface Client {
   readonly node: LocalNode;
@@ -34,26 +34,21 @@ export interface ClientOptions {
   readonly offline?: boolean;
   /** Another device of this client's account, instead of a new account. */
   readonly deviceOf?: Pick<Client, "accountID" | "accountSecret">;
+  /** Told of each socket that ended without this client's doing. */
+  readonly onSocketEnd?: (end: SocketEnd) => void;
 }
 
 /** An unmodified cojson client in this process: a LocalNode and cojson-transport-ws's reconnecting peer. */
 export async function startClient(syncUrl: string, options: ClientOptions = {}): Promise<Client> {
   const peers: Peer[] = [];
   let node: LocalNode | undefined;
-  let closures = 0;
-  let ended = false;
-  const socket = class extends WebSocket {
-    constructor(url: string) {
-      super(url);
-      this.on("close", () => ended || closures++);
-    }
-  };
+  const sockets = watchSockets(options.onSocketEnd);
   const connection = new WebSocketPeerWithReconnection({
     peer: syncUrl,
     reconnectionTimeout: 100,
     addPeer: (peer) => (node ? node.syncManager.addPeer(peer) : peers.push(peer)),
     removePeer: () => undefined,
-    WebSocketConstructor: socket as never,
+    WebSocketConstructor: sockets.Socket as never,
   });
   if (options.deviceOf) connection.enable();
   const account = await openAccount(options, peers);
@@ -63,8 +58,11 @@ export async function startClient(syncUrl: string, options: ClientOptions = {}):
   return {
     ...account,
     connect: connection.enable,
-    disconnect: connection.disable,
-    closures: () => closures,
+    disconnect() {
+      sockets.letGo();
+      connection.disable();
+    },
+    closures: sockets.closures,
     async load<T extends RawCoValue>(id: string): Promise<T> {
       const value = await opened.load(id as CoID<T>);
       if (value === "unavailable") throw new Error(`${id} is unavailable`);
@@ -72,7 +70,7 @@ export async function startClient(syncUrl: string, options: ClientOptions = {}):
     },
     synced: async () => void (await opened.syncManager.waitForAllCoValuesSync()),
     async close() {
-      ended = true;
+      sockets.letGo();
       connection.disable();
       await opened.gracefulShutdown();
     },

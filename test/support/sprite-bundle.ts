@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { buildSprite } from "../../sprite/build.ts";
 
@@ -7,8 +6,7 @@ const OUTDIR = fileURLToPath(new URL("../../dist/test-sprite", import.meta.url))
 /** The bundled Sprite that the tests' stacks run: what the image runs, and three times faster to start than the sources. */
 export const SPRITE_BUNDLE = `${OUTDIR}/main.js`;
 
-/** vitest's global set-up: once before all tests. */
+/** vitest's global set-up: once before all tests. What another run of them may be using stays there. */
 export async function setup(): Promise<void> {
-  await rm(OUTDIR, { recursive: true, force: true });
   await buildSprite(OUTDIR);
 }
