@@ -3,6 +3,7 @@ import { replaceSection } from "./document.ts";
 import { edgeSection } from "./edge/section.ts";
 import { describeLoad, describeMachine } from "./machine.ts";
 import { parseOptions, type SectionName } from "./options.ts";
+import { sleepSection } from "./sleep/section.ts";
 import { storageSection } from "./storage/section.ts";
 import { syncSection } from "./sync/section.ts";
 import { type Section, toMarkdown } from "./table.ts";
@@ -14,6 +15,7 @@ const ALL: Readonly<Record<SectionName, Section>> = {
   edge: edgeSection,
   sync: syncSection,
   wake: wakeSection,
+  sleep: sleepSection,
   storage: storageSection,
 };
 

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 
-export const SECTIONS = ["edge", "sync", "wake", "storage"] as const;
+export const SECTIONS = ["edge", "sync", "wake", "sleep", "storage"] as const;
 export type SectionName = (typeof SECTIONS)[number];
 
 export interface BenchOptions {

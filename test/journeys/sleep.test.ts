@@ -1,8 +1,45 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Client, startClient } from "../support/client.ts";
+import { type Guest, startGuest } from "../support/guest.ts";
 import { startTestStack, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
 import { openWire } from "../support/wire.ts";
+
+/** Every call that the edge may make of Fly's API. */
+const FLEET_CALLS = [
+  "Machines_list",
+  "Machines_create",
+  "Machines_show",
+  "Machines_start",
+  "Machines_wait",
+  "Machines_stop",
+  "Machines_suspend",
+  "Machines_update",
+  "Machines_delete",
+  "Volumes_list",
+  "Volumes_create",
+  "Volumes_get_by_id",
+] as const;
+
+/** Counts the fleet's calls from now on; each is done as it would be without. */
+function countFleetCalls(stack: TestStack): () => number {
+  const handles = FLEET_CALLS.map((call) =>
+    stack.fleet.faults.api(call, { kind: "hold", until: Promise.resolve() }),
+  );
+  return () => handles.reduce((sum, { hits }) => sum + hits, 0);
+}
+
+/** How often a process was started: that of one Sprite, or any. */
+function startsOf(stack: TestStack, sprite = ""): number {
+  return stack.lines.filter((line) => line.startsWith(`machine ${sprite}`) && / starting /.test(line)).length;
+}
+
+/** Waits while every session ticks several times: three pings of a fresh socket take longer than falling asleep. */
+async function someTime(stack: TestStack): Promise<void> {
+  const wire = await openWire(stack.syncUrl);
+  await until(() => wire.received.filter(({ type }) => type === "ping").length >= 3, { what: "three pings" });
+  await wire.close();
+}
 
 describe("a Sprite that has nothing to do", () => {
   let stack: TestStack;
@@ -62,15 +99,45 @@ describe("a Sprite that has nothing to do", () => {
     const listeners = await Promise.all([client("l1"), client("l2"), client("l3")]);
     for (const listener of listeners) await listener.load(map.id);
     await stack.allAsleep();
-    const starts = () => stack.lines.filter((line) => /^machine .* starting /.test(line)).length;
-    const before = starts();
-    // A fresh socket's third ping: several ticks of every session and more than twice the time to fall asleep.
-    const wire = await openWire(stack.syncUrl);
-    await until(() => wire.received.filter(({ type }) => type === "ping").length >= 3, {
-      what: "three pings",
-    });
-    await wire.close();
-    expect(starts()).toBe(before);
+    const before = startsOf(stack);
+    await someTime(stack);
+    expect(startsOf(stack)).toBe(before);
     expect([author, ...listeners].map((each) => each.closures())).toEqual([0, 0, 0, 0]);
   });
+
+  test("is gone under 100 open, silent clients and stays gone; one keystroke of any of them reaches the other 99", async () => {
+    const [one, two] = [await client("one of a hundred"), await client("another")];
+    const group = one.node.createGroup();
+    group.addMember("everyone", "writer");
+    const map = group.createMap({ n: 0 });
+    await one.synced();
+    const guests: Guest[] = [];
+    try {
+      // One after the other: what is tested is how they are silent, not how they arrive.
+      for (let n = 0; n < 98; n++) guests.push(await startGuest(stack.syncUrl));
+      const copies = await Promise.all([two, ...guests].map((each) => each.load(map.id)));
+      const seeAll = async (n: number) =>
+        until(() => [map, ...copies].every((copy) => copy.get("n") === n), { what: `${n} at all 100` });
+      const calls = countFleetCalls(stack);
+      const sprite = stack.machineOf(group.id).name;
+      for (const [n, writer] of [
+        [1, map],
+        [2, copies[0]],
+      ] as const) {
+        await stack.allAsleep();
+        const [starts, ownStarts, callsBefore] = [startsOf(stack), startsOf(stack, sprite), calls()];
+        await someTime(stack);
+        expect([startsOf(stack), calls()]).toEqual([starts, callsBefore]);
+        expect(stack.fleet.machines().filter(({ pid }) => pid !== undefined)).toEqual([]);
+        writer?.set("n", n);
+        await seeAll(n);
+        // The keystroke found nobody awake.
+        expect(startsOf(stack, sprite)).toBeGreaterThan(ownStarts);
+      }
+      expect([one, two, ...guests].filter((each) => each.closures() > 0)).toEqual([]);
+    } finally {
+      stack.fleet.faults.clear();
+      await Promise.all(guests.map((guest) => guest.close()));
+    }
+  }, 90_000);
 });
