@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
-import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { describe, expect, test } from "vitest";
+import { buildSprite } from "../../sprite/build.ts";
 import { LATE_BUILTINS, standIn } from "../../sprite/bundle/late-builtins.ts";
 import { lateParts } from "../../sprite/bundle/late-parts.ts";
 import { tryProgram } from "../../sprite/bundle/trial.ts";
@@ -74,6 +75,22 @@ test("A bundle that does not work is told from one that does, with the Sprite's 
   await expect(tryProgram([join(directory, "main.js")])).rejects.toThrow(
     /Cannot find module '.\/rocksdb-native/,
   );
+});
+
+test("Building again leaves the files alone that running Sprites have loaded", async () => {
+  const directory = dirname(SPRITE_BUNDLE);
+  const files = async () => {
+    const names = (await readdir(directory)).filter((name) =>
+      /\.(node|code)$|-program-\w{8}\.js$/.test(name),
+    );
+    const stats = await Promise.all(names.map((name) => stat(join(directory, name))));
+    return new Map(names.map((name, index) => [name, `${stats[index]?.ino} ${stats[index]?.mtimeMs}`]));
+  };
+  const before = await files();
+  await buildSprite(directory);
+  const after = await files();
+  expect(before.size).toBeGreaterThanOrEqual(8);
+  for (const [name, was] of before) expect([name, after.get(name)]).toEqual([name, was]);
 });
 
 test("The program for maintenance is in a bundle, and what only that needs is not in a Sprite's", async () => {

@@ -27,14 +27,14 @@ async function writeExport(file: string, covalues: number): Promise<void> {
   await pipeline(Readable.from(lines()), createGzip({ level: 1 }), createWriteStream(file));
 }
 
-test("an import takes no more memory for more CoValues: 30,000 with a heap of 48 MB", {
+test("an import takes no more memory for more CoValues: 30,000 with a heap of 40 MB", {
   timeout: 300_000,
 }, async () => {
   const covalues = 30_000;
   const file = join(newDirectory(), "export.gz");
   await writeExport(file, covalues);
   // With the young generation that V8 gives itself on a machine this small; this one's would not fit into the heap.
-  const heap = ["--max-old-space-size=48", "--max-semi-space-size=2"];
+  const heap = ["--max-old-space-size=40", "--max-semi-space-size=2"];
   const args = [...heap, CLI, "import", join(newDirectory(), "new"), file, "--json"];
   const { stdout } = await promisify(execFile)(process.execPath, args);
   expect(JSON.parse(stdout)).toMatchObject({ newCoValues: covalues, newTransactions: covalues, refused: 0 });

@@ -9,8 +9,11 @@ import { randomOf } from "./random.ts";
 
 const child = fileURLToPath(new URL("./crash-child.ts", import.meta.url));
 
-/** `SPRITE_CRASH_ROUNDS=10000 SPRITE_CRASH_SEED=7 npx vitest run test/sprite/storage/crash.test.ts` for the long form. */
-const rounds = Number(process.env.SPRITE_CRASH_ROUNDS ?? 12);
+/**
+ * The storage alone, with a write buffer so small that tables are written and compacted all the time. The loop with a real
+ * Sprite is test/sprite/crash. `SPRITE_CRASH_ROUNDS=10000 SPRITE_CRASH_SEED=7` for the long form.
+ */
+const rounds = Number(process.env.SPRITE_CRASH_ROUNDS ?? 20);
 const seed = Number(process.env.SPRITE_CRASH_SEED ?? Date.now() % 1_000_000);
 
 /** Milliseconds after its first acknowledgement in which a process is killed. */
