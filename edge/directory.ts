@@ -2,6 +2,7 @@ import { LRUCache } from "lru-cache";
 import { asHome, type CoValueId, type GroupId, idToHash, isCoValueId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import { ShardQueue } from "./shard-queue.ts";
 
 /** What asking the directory brought. Ids in neither part have no home. */
@@ -44,13 +45,20 @@ interface ShardQueues {
 export class Directory {
   readonly #shard: (name: string) => ShardApi;
   readonly #log: Log;
+  readonly #clock: Clock;
   readonly #cache: LRUCache<CoValueId, GroupId>;
   readonly #queues = new Map<string, ShardQueues>();
 
-  constructor(deps: { shard: (name: string) => ShardApi; log: Log; cache?: LRUCache<CoValueId, GroupId> }) {
+  constructor(deps: {
+    shard: (name: string) => ShardApi;
+    log: Log;
+    cache?: LRUCache<CoValueId, GroupId>;
+    clock?: Clock;
+  }) {
     this.#shard = deps.shard;
     this.#log = deps.log;
     this.#cache = deps.cache ?? isolateCache;
+    this.#clock = deps.clock ?? systemClock;
   }
 
   /** The home of an id, if this isolate has met it. */
@@ -116,10 +124,15 @@ export class Directory {
     if (!queues) {
       const timeoutMs = LIMITS.directoryTimeoutMs;
       queues = {
-        lookups: new ShardQueue(async (ids) => this.#shard(name).lookup([...ids.keys()]), timeoutMs),
+        lookups: new ShardQueue(
+          async (ids) => this.#shard(name).lookup([...ids.keys()]),
+          timeoutMs,
+          this.#clock.later,
+        ),
         registers: new ShardQueue(
           async (homes) => this.#shard(name).register(Object.fromEntries(homes)),
           timeoutMs,
+          this.#clock.later,
         ),
       };
       this.#queues.set(name, queues);

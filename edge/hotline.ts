@@ -1,8 +1,17 @@
-import { closeQuietly } from "./dial.ts";
+import { closeQuietly } from "./close-quietly.ts";
+
+/** As much of a WebSocket as a hotline uses. */
+export interface HotlineSocket {
+  addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
+  addEventListener(type: "close" | "error", listener: () => void): void;
+  accept(): void;
+  send(text: string): void;
+  close(code: number, reason: string): void;
+}
 
 export interface HotlineDeps {
   /** Opens the socket: a fetch to a Durable Object with `Upgrade: websocket`. */
-  readonly connect: () => Promise<Response>;
+  readonly connect: () => Promise<{ readonly webSocket: HotlineSocket | null }>;
   readonly onOpen?: (send: (text: string) => void) => void;
   readonly onMessage: (text: string) => void;
   /** Resolves after a pause that grows with `attempt`; rejects when the session ends. */
@@ -15,7 +24,7 @@ export interface HotlineDeps {
  */
 export class Hotline {
   readonly #deps: HotlineDeps;
-  #socket: WebSocket | undefined;
+  #socket: HotlineSocket | undefined;
   #closed = false;
 
   constructor(deps: HotlineDeps) {

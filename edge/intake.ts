@@ -1,7 +1,7 @@
 import { SpriteSyncError } from "../shared/errors.ts";
 import { provesId } from "../shared/header.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
-import { LIMITS } from "../shared/limits.ts";
+import { emptyKnownState, knownStateMessage } from "../shared/known-state.ts";
 import type { ContentMessage, DoneMessage, KnownMessage, LoadMessage } from "../shared/messages.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
 import type { Directory } from "./directory.ts";
@@ -12,8 +12,10 @@ export type ValueMessage = LoadMessage | KnownMessage | ContentMessage | DoneMes
 
 interface Waiting {
   readonly messages: ValueMessage[];
-  /** Content was dropped because too much waits: the client has to send the value again. */
+  /** Something was dropped because too much waits, and the client has to send the value again. */
   dropped: boolean;
+  /** So was a question for a value that the client does not have: it would not ask again. */
+  unasked: boolean;
   /** Resolves when the home of this id has been found or given, or there surely is none. */
   settled: Promise<void>;
 }
@@ -28,6 +30,8 @@ export interface IntakeDeps {
   readonly resend: (id: CoValueId) => void;
   /** Resolves after a pause that grows with `attempt`; rejects when the session ends. */
   readonly pause: (attempt: number) => Promise<void>;
+  /** Characters that may wait; past it content is dropped and asked for again. */
+  readonly pendingChars: number;
 }
 
 /**
@@ -65,10 +69,17 @@ export class Intake {
   /** @returns whether this is the first message that waits for its id. */
   #hold(message: ValueMessage): boolean {
     const known = this.#waiting.get(message.id);
-    const waiting = known ?? { messages: [], dropped: false, settled: Promise.resolve() };
+    const waiting: Waiting = known ?? {
+      messages: [],
+      dropped: false,
+      unasked: false,
+      settled: Promise.resolve(),
+    };
     if (!known) this.#waiting.set(message.id, waiting);
-    if (this.#waitingChars + message.text.length > LIMITS.sessionPendingChars) waiting.dropped = true;
-    else {
+    if (this.#waitingChars + message.text.length > this.#deps.pendingChars) {
+      if (isQuestion(message)) waiting.unasked = true;
+      else waiting.dropped = true;
+    } else {
       this.#waitingChars += message.text.length;
       waiting.messages.push(message);
     }
@@ -121,13 +132,13 @@ export class Intake {
   }
 
   #release(id: CoValueId, home: GroupId | undefined): void {
-    const { messages = [], dropped = false } = this.#waiting.get(id) ?? {};
+    const { messages = [], dropped = false, unasked = false } = this.#waiting.get(id) ?? {};
     this.#waiting.delete(id);
     for (const [index, message] of messages.entries()) {
       if (!home && hasHeader(message)) {
         // It came after the question was asked: with it the id can be placed.
         const rest = messages.slice(index);
-        this.#waiting.set(id, { messages: rest, dropped, settled: Promise.resolve() });
+        this.#waiting.set(id, { messages: rest, dropped, unasked, settled: Promise.resolve() });
         this.#start([id]);
         return;
       }
@@ -135,7 +146,21 @@ export class Intake {
       this.#deps.deliver(message, home);
     }
     if (dropped) this.#deps.resend(id);
+    if (unasked) this.#deps.deliver(emptyLoad(id), home);
   }
+}
+
+/** Whether an empty load says the same: a client that has nothing asks, or one that has lost what it had. */
+function isQuestion(message: ValueMessage): boolean {
+  return (
+    (message.action === "load" && !message.state.header) ||
+    (message.action === "known" && message.isCorrection)
+  );
+}
+
+function emptyLoad(id: CoValueId): LoadMessage {
+  const state = emptyKnownState();
+  return { action: "load", id, state, text: knownStateMessage("load", id, state) };
 }
 
 function hasHeader(message: ValueMessage): message is ContentMessage {

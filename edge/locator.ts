@@ -4,6 +4,7 @@ import type { GroupId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
 import { withTimeout } from "../shared/timeout.ts";
 import type { AwakePeriod } from "./awake-periods.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import { unwrapReply } from "./reply.ts";
 import type { CoordinatorApi, FreshPlace, SpritePlace } from "./sprite-place.ts";
 
@@ -17,6 +18,7 @@ export interface LocatorDeps {
   readonly kv: { get(key: string, options: { type: "json"; cacheTtl: number }): Promise<unknown> };
   readonly places?: LRUCache<GroupId, SpritePlace>;
   readonly flights?: Map<GroupId, Promise<SpritePlace>>;
+  readonly clock?: Clock;
 }
 
 /** Finds Sprites: the isolate's cache → one flight for each Sprite → KV → its coordinator (design §6). */
@@ -25,7 +27,7 @@ export class Locator {
   readonly #kv: LocatorDeps["kv"];
   readonly #places: LRUCache<GroupId, SpritePlace>;
   readonly #flights: Map<GroupId, Promise<SpritePlace>>;
-
+  readonly #clock: Clock;
   readonly #own = new Map<GroupId, Promise<SpritePlace>>();
   readonly #ended = Promise.withResolvers<never>();
 
@@ -34,6 +36,7 @@ export class Locator {
     this.#kv = deps.kv;
     this.#places = deps.places ?? isolatePlaces;
     this.#flights = deps.flights ?? isolateFlights;
+    this.#clock = deps.clock ?? systemClock;
     // Nobody may be listening when the session ends.
     this.#ended.promise.catch(() => undefined);
   }
@@ -49,7 +52,7 @@ export class Locator {
     if (cached) return cached;
     const underway = this.#flights.get(home);
     // Whoever asks itself instead ends in the coordinator's flight.
-    if (underway) return withLimit(underway, LIMITS.joinFlightMs).catch(() => this.#ask(home, fresh));
+    if (underway) return this.#limited(underway, LIMITS.joinFlightMs).catch(() => this.#ask(home, fresh));
     const flight = Promise.race([this.#find(home, fresh), this.#ended.promise]);
     this.#flights.set(home, flight);
     this.#own.set(home, flight);
@@ -93,10 +96,16 @@ export class Locator {
 
   async #ask(home: GroupId, fresh: boolean): Promise<FreshPlace> {
     const place = unwrapReply(
-      await withLimit(this.#coordinator(home).locate(home, fresh), LIMITS.locateTimeoutMs),
+      await this.#limited(this.#coordinator(home).locate(home, fresh), LIMITS.locateTimeoutMs),
     );
     this.#remember(home, place);
     return place;
+  }
+
+  /** @throws SpriteSyncError `transient` when it takes longer than `ms`. */
+  #limited<T>(promise: Promise<T>, ms: number): Promise<T> {
+    const error = new SpriteSyncError("transient", `the Sprite could not be located within ${ms} ms`);
+    return withTimeout(promise, ms, error, this.#clock.later);
   }
 
   async #fromKv(home: GroupId): Promise<SpritePlace | undefined> {
@@ -113,10 +122,4 @@ export class Locator {
 function isPlace(value: unknown): value is SpritePlace {
   const place = value as Partial<SpritePlace> | null;
   return typeof place?.url === "string" && typeof place.headers === "object";
-}
-
-/** @throws SpriteSyncError `transient` when it takes longer than `ms`. */
-function withLimit<T>(promise: Promise<T>, ms: number): Promise<T> {
-  const error = new SpriteSyncError("transient", `the Sprite could not be located within ${ms} ms`);
-  return withTimeout(promise, ms, error);
 }

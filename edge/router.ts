@@ -14,7 +14,7 @@ import {
 } from "../shared/messages.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
 import type { Directory, Resolution } from "./directory.ts";
-import { Follow } from "./follow.ts";
+import type { Follow } from "./follow.ts";
 import { Intake, type ValueMessage } from "./intake.ts";
 import { Interests } from "./interests.ts";
 import { Reconciles } from "./reconcile.ts";
@@ -36,6 +36,9 @@ export interface RouterDeps {
   /** Asks to be told, through {@link Router.placed}, when an id gets a home. */
   readonly want: (id: CoValueId) => void;
   readonly pause: (attempt: number) => Promise<void>;
+  /** How much of the client's may wait for the directory. */
+  readonly pendingChars: number;
+  readonly newFollow: (id: CoValueId, home: GroupId) => Follow;
 }
 
 /**
@@ -64,6 +67,7 @@ export class Router {
       directory: deps.directory,
       policy: deps.policy,
       pause: deps.pause,
+      pendingChars: deps.pendingChars,
       deliver: (message, home) => (home ? this.#toHome(message, home) : this.#homeless(message)),
       refuse: (message, error) => deps.toClient(errorMessage(error, message.id)),
       resend: (id) => this.#askForAll(id),
@@ -232,7 +236,9 @@ export class Router {
   }
 
   #spriteWants(from: GroupId, id: CoValueId): void {
-    if (this.#homeOf(id) !== from) this.#interests.add(id, from);
+    // A home that asks, in a reconciliation, waits for the answer and sends from then on what is new.
+    if (this.#homeOf(id) === from) this.#follow(id, from);
+    else this.#interests.add(id, from);
   }
 
   #spriteSends(from: GroupId, message: ContentMessage): void {
@@ -319,7 +325,7 @@ export class Router {
   #follow(id: CoValueId, home: GroupId): Follow {
     let follow = this.#follows.get(id);
     if (!follow) {
-      follow = new Follow(id, home);
+      follow = this.#deps.newFollow(id, home);
       this.#follows.set(id, follow);
     }
     return follow;

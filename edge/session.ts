@@ -5,7 +5,9 @@ import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
+import { Follow } from "./follow.ts";
 import { Outbox } from "./outbox.ts";
 import { Router } from "./router.ts";
 import { type SpriteSocket, Upstream } from "./upstream.ts";
@@ -26,8 +28,20 @@ export interface SessionDeps {
   readonly watch: (home: GroupId, boot: string, onAwake: () => void, pause: Pause) => () => void;
   readonly wants: (onPlaced: (id: CoValueId, home: GroupId) => void, pause: Pause) => WantsPort;
   readonly log: Log;
+  readonly clock?: Clock;
+  readonly bounds?: Bounds;
+  readonly parts?: SessionParts;
   /** Called once, when the session has ended and closed what it had open. */
   readonly onEnd: () => void;
+}
+
+/** How much a session lets wait, in characters. */
+export type Bounds = Readonly<Record<"upstreamQueueChars" | "sessionPendingChars", number>>;
+
+/** What a session is made of. The simulation puts broken ones in, to see that it would notice. */
+export interface SessionParts {
+  readonly Follow: typeof Follow;
+  readonly Upstream: typeof Upstream;
 }
 
 /** Resolves after a pause that grows with `attempt`; rejects when the session ends. */
@@ -54,11 +68,16 @@ export class Session {
   readonly #slots = pLimit(LIMITS.dialsAtOnce);
   readonly #wants: WantsPort;
   readonly #cancels = new Set<() => void>();
-  readonly #ticking: ReturnType<typeof setInterval>;
+  readonly #clock: Clock;
+  readonly #bounds: Bounds;
+  readonly #parts: SessionParts;
   #ended = false;
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
+    this.#clock = deps.clock ?? systemClock;
+    this.#bounds = deps.bounds ?? LIMITS;
+    this.#parts = deps.parts ?? { Follow, Upstream };
     this.#outbox = new Outbox((frame) => this.#ended || deps.client.send(frame));
     this.#wants = deps.wants((id, home) => this.#router.placed(id, home), this.#pause);
     this.#router = new Router({
@@ -68,8 +87,9 @@ export class Session {
       toClient: (message) => this.#outbox.push(message),
       want: (id) => this.#wants.add(id),
       pause: this.#pause,
+      pendingChars: this.#bounds.sessionPendingChars,
+      newFollow: (id, home) => new this.#parts.Follow(id, home),
     });
-    this.#ticking = setInterval(() => this.#tick(), LIMITS.pingIntervalMs);
     this.#tick();
   }
 
@@ -94,11 +114,15 @@ export class Session {
     if (place && !this.#ended) this.#upstream(place).attach();
   }
 
+  /** Characters that wait for Sprites that are not attached, by home. */
+  get queuedChars(): ReadonlyMap<GroupId, number> {
+    return new Map([...this.#upstreams].map(([home, { queuedChars }]) => [home, queuedChars]));
+  }
+
   /** The browser is gone, or has to go. Idempotent. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    clearInterval(this.#ticking);
     for (const cancel of [...this.#cancels]) cancel();
     for (const upstream of this.#upstreams.values()) upstream.close();
     this.#wants.close();
@@ -107,8 +131,9 @@ export class Session {
   }
 
   #tick(): void {
-    this.#outbox.push(pingMessage(Date.now(), this.#deps.dc));
+    this.#outbox.push(pingMessage(this.#clock.now(), this.#deps.dc));
     for (const upstream of this.#upstreams.values()) upstream.tick();
+    this.#later(LIMITS.pingIntervalMs, () => this.#tick());
   }
 
   #upstream(home: GroupId): Upstream {
@@ -122,7 +147,7 @@ export class Session {
 
   #newUpstream(home: GroupId): Upstream {
     const { dial, watch, log } = this.#deps;
-    return new Upstream(home, {
+    return new this.#parts.Upstream(home, {
       dial: (of, fresh) => this.#slots(() => dial(of, fresh)),
       watch: (of, boot, onAwake) => watch(of, boot, onAwake, this.#pause),
       onMessage: (from, message) => this.#router.spriteMessage(from, message),
@@ -131,20 +156,21 @@ export class Session {
       owes: (of) => this.#router.owes(of),
       follows: (of) => this.#router.follows(of),
       onTrouble: (_, error) => this.#outbox.push(errorMessage(error)),
-      now: () => Date.now(),
+      now: this.#clock.now,
       later: (ms, action) => this.#later(ms, action),
-      random: () => Math.random(),
+      random: this.#clock.random,
+      queueChars: this.#bounds.upstreamQueueChars,
       log,
     });
   }
 
   #later(ms: number, action: () => void): () => void {
-    const timer = setTimeout(() => {
+    const stop = this.#clock.later(ms, () => {
       this.#cancels.delete(cancel);
       action();
-    }, ms);
+    });
     const cancel = () => {
-      clearTimeout(timer);
+      stop();
       this.#cancels.delete(cancel);
     };
     this.#cancels.add(cancel);
@@ -156,15 +182,12 @@ export class Session {
     const ms = Math.min(LIMITS.directoryRetryMs * 2 ** attempt, LIMITS.attachRetryMaxMs);
     if (this.#ended) reject(new Error("the session has ended"));
     else {
-      const timer = setTimeout(
-        () => {
-          this.#cancels.delete(cancel);
-          resolve();
-        },
-        ms * (0.5 + Math.random() / 2),
-      );
+      const stop = this.#clock.later(ms * (0.5 + this.#clock.random() / 2), () => {
+        this.#cancels.delete(cancel);
+        resolve();
+      });
       const cancel = () => {
-        clearTimeout(timer);
+        stop();
         reject(new Error("the session has ended"));
       };
       this.#cancels.add(cancel);

@@ -1,4 +1,4 @@
-import { withTimeout } from "../shared/timeout.ts";
+import { later, withTimeout } from "../shared/timeout.ts";
 
 interface Waiting<Key, Value> {
   readonly entries: Map<Key, Value>;
@@ -12,12 +12,18 @@ interface Waiting<Key, Value> {
 export class ShardQueue<Key, Value> {
   readonly #call: (entries: Map<Key, Value>) => Promise<Record<string, string>>;
   readonly #timeoutMs: number;
+  readonly #later: typeof later;
   #next: Waiting<Key, Value> | undefined;
   #busy = false;
 
-  constructor(call: (entries: Map<Key, Value>) => Promise<Record<string, string>>, timeoutMs: number) {
+  constructor(
+    call: (entries: Map<Key, Value>) => Promise<Record<string, string>>,
+    timeoutMs: number,
+    timer = later,
+  ) {
     this.#call = call;
     this.#timeoutMs = timeoutMs;
+    this.#later = timer;
   }
 
   /** @returns the shard's answer to this and whatever else was asked in the same call. */
@@ -34,7 +40,10 @@ export class ShardQueue<Key, Value> {
     for (let turn = this.#next; turn; turn = this.#next) {
       this.#next = undefined;
       const { entries, answer } = turn;
-      await withTimeout(this.#call(entries), this.#timeoutMs).then(answer.resolve, answer.reject);
+      await withTimeout(this.#call(entries), this.#timeoutMs, undefined, this.#later).then(
+        answer.resolve,
+        answer.reject,
+      );
     }
     this.#busy = false;
   }

@@ -36,6 +36,8 @@ export interface UpstreamDeps {
   readonly later: (ms: number, action: () => void) => () => void;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
+  /** How much may wait while the Sprite is not attached. */
+  readonly queueChars: number;
   readonly log: Log;
 }
 
@@ -78,13 +80,18 @@ export class Upstream implements UpstreamPort {
     return this.#state.kind === "open";
   }
 
+  /** What waits for the Sprite to be attached. */
+  get queuedChars(): number {
+    return this.#queuedChars;
+  }
+
   send(message: string): boolean {
     this.#fruitless = 0;
     if (this.#state.kind === "open") {
       this.#outbox.push(message);
       return true;
     }
-    const fits = this.#queuedChars + message.length <= LIMITS.upstreamQueueChars;
+    const fits = this.#queuedChars + message.length <= this.#deps.queueChars;
     if (fits) {
       this.#queue.push(message);
       this.#queuedChars += message.length;
@@ -125,24 +132,34 @@ export class Upstream implements UpstreamPort {
     try {
       const socket = await this.#deps.dial(this.#home, attempt > 0);
       // `close` may have come in between.
-      if (this.#state === attaching) this.#opened(socket);
+      if (this.#state === attaching) this.#opened(socket, attempt);
       else socket.close(1000, "the session ended");
     } catch (error) {
       if (this.#state === attaching) this.#retry(attempt, toSpriteSyncError(error, "transient"));
     }
   }
 
-  #opened(socket: SpriteSocket): void {
+  #opened(socket: SpriteSocket, attempt: number): void {
     const open: State = { kind: "open", socket, lastFrame: this.#deps.now() };
     this.#state = open;
+    let used = false;
+    let closed: number | undefined;
     socket.listen({
       onFrame: (data) => {
         if (this.#state !== open) return;
         open.lastFrame = this.#deps.now();
         this.#receive(data);
       },
-      onClose: (code) => this.#state === open && this.#lost(code),
+      onClose: (code) => {
+        if (!used) closed = code;
+        else if (this.#state === open) this.#lost(code);
+      },
     });
+    if (closed !== undefined) {
+      this.#closedUnused(closed, socket.period.boot, attempt);
+      return;
+    }
+    used = true;
     for (const message of this.#deps.onAttached(this.#home)) this.#outbox.push(message);
     for (const message of this.#queue) this.#outbox.push(message);
     this.#dropQueue();
@@ -159,6 +176,18 @@ export class Upstream implements UpstreamPort {
       // A Sprite of another version, or a broken one: its own values suffer, and the log says why.
       this.#deps.log.error({ home: this.#home, error: String(error) }, "a Sprite sent what cannot be read");
     }
+  }
+
+  /**
+   * The Sprite closed while its awake period was reported to the coordinator. Nothing was sent or lost, so what waits goes
+   * on waiting.
+   */
+  #closedUnused(code: number, boot: string, attempt: number): void {
+    this.#state = { kind: "idle" };
+    const waits = this.#queue.length > 0 || this.#deps.owes(this.#home);
+    if (waits || (code !== CLOSE.asleep && this.#deps.follows(this.#home)))
+      this.#retryAfter(attempt + 1, this.#backoff(attempt));
+    else if (code === CLOSE.asleep) this.#sleep(boot);
   }
 
   #lost(code: number): void {

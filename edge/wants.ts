@@ -1,9 +1,9 @@
 import { asHome, type CoValueId, type GroupId, isCoValueId } from "../shared/ids.ts";
 import { shardOf } from "./directory.ts";
-import { Hotline } from "./hotline.ts";
+import { Hotline, type HotlineDeps } from "./hotline.ts";
 
 export interface WantsDeps {
-  readonly connect: (shard: string) => Promise<Response>;
+  readonly connect: (shard: string) => ReturnType<HotlineDeps["connect"]>;
   readonly onPlaced: (id: CoValueId, home: GroupId) => void;
   readonly pause: (attempt: number) => Promise<void>;
 }

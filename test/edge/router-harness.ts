@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import { Directory, type ShardApi } from "../../edge/directory.ts";
+import { Follow } from "../../edge/follow.ts";
 import { Router } from "../../edge/router.ts";
 import { asHome, type CoValueId, type GroupId } from "../../shared/ids.ts";
 import { type Message, parseMessage } from "../../shared/messages.ts";
@@ -63,6 +64,8 @@ export class RouterHarness {
       }),
       toClient: (text) => this.toClient.push(parseMessage(text)),
       want: (id) => this.wanted.push(id),
+      pendingChars: 1_000_000,
+      newFollow: (id, home) => new Follow(id, home),
       pause: () => new Promise((resolve) => this.#resume.push(() => resolve())),
     });
   }

@@ -77,6 +77,7 @@ class Harness {
       };
     },
     random: () => 0.5,
+    queueChars: LIMITS.upstreamQueueChars,
     log: silent,
   });
 

@@ -1,0 +1,162 @@
+import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
+import type { GroupId } from "../shared/ids.ts";
+import { LIMITS } from "../shared/limits.ts";
+import type { Log } from "../shared/log.ts";
+import { withTimeout } from "../shared/timeout.ts";
+import type { AwakePeriod, AwakePeriods } from "./awake-periods.ts";
+import * as awakePeriods from "./awake-periods.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { Fleet, SpriteRecord } from "./fleet/fleet.ts";
+import { failedReply, type Reply } from "./reply.ts";
+import type { FreshPlace } from "./sprite-place.ts";
+
+/** What a coordinator stores: each under its own key, because periods are known also of Sprites that KV led to. */
+export interface Stored {
+  readonly sprite: SpriteRecord | undefined;
+  readonly periods: AwakePeriods;
+}
+
+export interface CoordinationDeps {
+  readonly fleet: () => {
+    readonly fleet: Pick<Fleet, "wake" | "ensure" | "address">;
+    readonly regions: readonly string[];
+  };
+  /** Nothing else may happen in the object while one of these runs, as Durable Objects promise of their storage. */
+  readonly load: () => Promise<Stored>;
+  readonly save: (stored: Stored) => Promise<void>;
+  /** Tells every socket that watches, and closes it. */
+  readonly tellWatchers: () => void;
+  /** Lets `work` go on when the request that began it has ended. */
+  readonly keep: (work: Promise<unknown>) => void;
+  readonly log: () => Log;
+  readonly clock?: Clock;
+  /** The rules of watching; the simulation puts broken ones in. */
+  readonly rules?: Pick<typeof awakePeriods, "beginsWatching" | "wasMet">;
+}
+
+interface Trouble {
+  readonly reply: Reply<never>;
+  readonly until: number;
+}
+
+/**
+ * What the coordinator of one Sprite decides: when the fleet is asked, who is told. Sockets, storage and the fleet are
+ * its caller's.
+ *
+ * 1. Only the flight in `#flight` talks to the fleet, so one home is created and woken once in the whole world.
+ * 2. Whoever watches when the Sprite wakes, or is met in a new period, is told (awake-periods.ts).
+ */
+export class Coordination {
+  readonly #deps: CoordinationDeps;
+  readonly #clock: Clock;
+  readonly #rules: Pick<typeof awakePeriods, "beginsWatching" | "wasMet">;
+  #flight: Promise<Reply<FreshPlace>> | undefined;
+  #trouble: Trouble | undefined;
+
+  constructor(deps: CoordinationDeps) {
+    this.#deps = deps;
+    this.#clock = deps.clock ?? systemClock;
+    this.#rules = deps.rules ?? awakePeriods;
+  }
+
+  /** Where the Sprite is; created if there is none, woken if it sleeps. `fresh`: the caller could not reach it there. */
+  async locate(home: GroupId, fresh: boolean): Promise<Reply<FreshPlace>> {
+    if (this.#flight) return this.#flight;
+    if (this.#trouble && this.#clock.now() < this.#trouble.until) return this.#trouble.reply;
+    const flight = this.#locate(home, fresh);
+    this.#flight = flight;
+    // The session that asked first may leave: the others wait for the same flight, so it must not end with that request.
+    this.#deps.keep(flight);
+    try {
+      return await flight;
+    } finally {
+      this.#flight = undefined;
+    }
+  }
+
+  /** A session has met the Sprite in this period. */
+  async met(period: AwakePeriod): Promise<void> {
+    const stored = await this.#deps.load();
+    const { periods, news } = this.#rules.wasMet(stored.periods, period);
+    if (periods === stored.periods) return;
+    await this.#deps.save({ ...stored, periods });
+    if (news) this.#deps.tellWatchers();
+  }
+
+  /**
+   * A session saw the end of period `boot` and wants to know of the next.
+   * @param accept adds its socket to those that are told; called before anything else can happen here.
+   * @returns whether it has to wait; if not, it must be told now.
+   */
+  async watch(boot: string, accept: () => void): Promise<boolean> {
+    const stored = await this.#deps.load();
+    accept();
+    const { periods, waits } = this.#rules.beginsWatching(stored.periods, boot);
+    if (waits && stored.periods.awake) await this.#deps.save({ ...stored, periods });
+    return waits;
+  }
+
+  async #locate(home: GroupId, fresh: boolean): Promise<Reply<FreshPlace>> {
+    try {
+      const { sprite, periods } = await this.#deps.load();
+      if (sprite && periods.awake && !fresh) return { ok: true, value: this.placeOf(sprite, periods) };
+      const wake = this.#wake(home, sprite);
+      return {
+        ok: true,
+        value: await withTimeout(wake, LIMITS.locateTimeoutMs, slowFleet(home), this.#clock.later),
+      };
+    } catch (thrown) {
+      const error = toSpriteSyncError(thrown, "transient");
+      const reply = failedReply(error);
+      // Asking again at once would not help, and one edge asks for everybody's groups (facts/fly-machines §1.10).
+      const pause = error.retry ? (error.retryAfterMs ?? 0) : LIMITS.permanentTroubleMs;
+      if (pause > 0) this.#trouble = { reply, until: this.#clock.now() + pause };
+      this.#deps
+        .log()
+        .warn({ home, code: error.code, error: error.message }, "could not create or wake the Sprite");
+      return reply;
+    }
+  }
+
+  async #wake(home: GroupId, known: SpriteRecord | undefined): Promise<FreshPlace> {
+    const sprite = (known && (await this.#wakeKnown(known))) ?? (await this.#create(home));
+    // Read only now: while the fleet worked, a session may have met a new period.
+    const { periods: before } = await this.#deps.load();
+    const periods = { ...before, awake: true };
+    await this.#deps.save({ sprite, periods });
+    // Before anybody has met the Sprite: the others dial while it boots.
+    this.#deps.tellWatchers();
+    this.#deps.log().info({ home, sprite: sprite.name, region: sprite.region }, "Sprite woken");
+    return this.placeOf(sprite, periods);
+  }
+
+  /** By its id, a call whose budget on Fly is the Sprite's own. `undefined`: the Sprite is no more. */
+  async #wakeKnown(sprite: SpriteRecord): Promise<SpriteRecord | undefined> {
+    try {
+      return await this.#deps.fleet().fleet.wake(sprite);
+    } catch (error) {
+      if (error instanceof SpriteSyncError && error.code === "gone") return undefined;
+      throw error;
+    }
+  }
+
+  /** Looks for the Sprite by name and creates it if there is none: calls that the whole deployment has one budget for. */
+  async #create(home: GroupId): Promise<SpriteRecord> {
+    const { fleet, regions } = this.#deps.fleet();
+    const found = await fleet.ensure({ home, regions });
+    return found.state === "running" ? found : fleet.wake(found);
+  }
+
+  /** How sessions reach the Sprite. */
+  placeOf(sprite: SpriteRecord, { latest }: AwakePeriods): FreshPlace {
+    const address = this.#deps.fleet().fleet.address(sprite);
+    return { ...address, boot: latest?.boot ?? null, after: latest?.number ?? 0 };
+  }
+}
+
+function slowFleet(home: GroupId): SpriteSyncError {
+  return new SpriteSyncError(
+    "transient",
+    `the fleet did not wake the Sprite of ${home} in ${LIMITS.locateTimeoutMs} ms`,
+  );
+}

@@ -1,0 +1,283 @@
+import type { CoValueId } from "../../../shared/ids.ts";
+import {
+  cloneKnownState,
+  emptyKnownState,
+  type KnownState,
+  mergeKnownState,
+} from "../../../shared/known-state.ts";
+import { brief } from "./brief.ts";
+import { type End, Link } from "./network.ts";
+import { type Claim, type Content, covers, hashOf, NodeModel, PeerModel, type Sync } from "./node-model.ts";
+import { coSessionOf, dependenciesOf, type PoolValue, poolValue } from "./values.ts";
+import type { World } from "./world.ts";
+
+/** cojson-transport-ws hangs up after this long without a frame. */
+const SILENCE_MS = 10_000;
+
+/**
+ * A browser: cojson's node as a client with one server, as jazz-tools connects it (persistent peer, so that what the
+ * server surely has is remembered over reconnections). It has no storage: it has what is in memory.
+ */
+export class Client {
+  readonly name: string;
+  readonly coSession: string;
+  readonly account: PoolValue | undefined;
+  readonly node = new NodeModel();
+  readonly #world: World;
+  peer: PeerModel;
+  #end: End | undefined;
+  #frame: string[] = [];
+  #lastFrame = 0;
+  #queued = new Map<CoValueId, Content[]>();
+  #batches = 0;
+  /** Values that it asked for and has not got. */
+  readonly wanted = new Set<CoValueId>();
+  /** What the server has said to be stored. */
+  readonly acked = new Map<CoValueId, KnownState>();
+  readonly openBatches = new Set<string>();
+  alive = true;
+  #pad: number;
+
+  constructor(n: number, account: PoolValue | undefined, world: World, pad: number) {
+    this.name = `client ${n}`;
+    this.coSession = coSessionOf(n, account);
+    this.account = account;
+    this.#world = world;
+    this.#pad = pad;
+    this.peer = this.#newPeer();
+    if (account) this.node.memory.set(account.id, { header: true, sessions: {} });
+  }
+
+  get isConnected(): boolean {
+    return this.#end !== undefined;
+  }
+
+  get quiet(): boolean {
+    return this.wanted.size === 0 && this.openBatches.size === 0;
+  }
+
+  /** Whether it must get what is new of a value: of accounts, only if it asked for it (design §3.5). */
+  follows(id: CoValueId): boolean {
+    if (!this.node.memory.has(id)) return this.wanted.has(id);
+    return poolValue(id).kind !== "account" || this.peer.loadSent.has(id);
+  }
+
+  connect(): void {
+    if (!this.alive || this.#end) return;
+    const { scheduler, chance, delay } = this.#world;
+    const link = new Link(scheduler, chance, delay);
+    const end = link.a;
+    this.#end = end;
+    this.#lastFrame = scheduler.time;
+    end.onFrame = (frame) => this.#run(() => this.#receive(frame));
+    end.onClose = () => this.#disconnected(end);
+    this.#world.accept(this, link.b);
+    this.#run(() => this.#reconcile());
+  }
+
+  /** The line breaks. */
+  drop(): boolean {
+    if (!this.#end) return false;
+    this.#end.link.break(4_000);
+    return true;
+  }
+
+  /** The tab is closed, with all that only it has. */
+  leave(): void {
+    this.alive = false;
+    this.#end?.close(1001);
+    this.#end = undefined;
+  }
+
+  create(id: CoValueId): boolean {
+    const { group } = poolValue(id);
+    // Nobody can ask for an id and then find a header that hashes to it.
+    if (this.node.memory.has(id) || this.wanted.has(id) || (group && !this.node.memory.has(group)))
+      return false;
+    this.#run(() => {
+      this.node.memory.set(id, { header: true, sessions: {} });
+      this.#send(id, 1, true);
+    });
+    return true;
+  }
+
+  /** An account is its owner's. */
+  mayWrite(id: CoValueId): boolean {
+    return poolValue(id).kind !== "account" || id === this.account?.id;
+  }
+
+  write(id: CoValueId, transactions: number): boolean {
+    if (!this.node.memory.has(id)) return false;
+    this.#run(() => this.#send(id, transactions, false));
+    return true;
+  }
+
+  load(id: CoValueId): boolean {
+    if (this.node.memory.has(id)) return false;
+    this.#run(() => this.#ask(id));
+    return true;
+  }
+
+  /** Forgets a value that is stored, as cojson's garbage collector does. */
+  unload(id: CoValueId): boolean {
+    const state = this.node.memory.get(id);
+    const needed = [...this.node.memory].some(([other, { sessions }]) =>
+      dependenciesOf(other, Object.keys(sessions)).has(id),
+    );
+    if (!state || needed || id === this.account?.id || !covers(this.peer.sure(id), state)) return false;
+    this.node.memory.delete(id);
+    this.peer.loadSent.delete(id);
+    return true;
+  }
+
+  /** cojson's storage reconciliation. */
+  reconcileAll(): boolean {
+    if (!this.#end || this.node.memory.size === 0) return false;
+    this.#run(() => {
+      const values = [...this.node.memory].map(([id, state]) => [id, hashOf(state)] as const);
+      const id = `batch-${this.name}-${this.#batches++}`;
+      this.openBatches.add(id);
+      this.peer.send({ action: "reconcile", id, values });
+    });
+    return true;
+  }
+
+  #run(work: () => void): void {
+    work();
+    const frame = this.#frame.join("\n");
+    this.#frame = [];
+    if (frame) this.#world.trace(() => `${this.name} ${this.#end ? "" : "(offline) "}> ${brief(frame)}`);
+    if (frame) this.#end?.send(frame);
+  }
+
+  #newPeer(before?: PeerModel): PeerModel {
+    return new PeerModel("server", (message) => this.#frame.push(JSON.stringify(message)), before);
+  }
+
+  #disconnected(end: End): void {
+    if (this.#end !== end) return;
+    this.#world.trace(() => `${this.name} disconnected`);
+    this.#end = undefined;
+    // A batch is not sent again by itself: the next reconciliation covers it.
+    this.openBatches.clear();
+    if (this.alive) this.#world.scheduler.later(this.#world.chance.between(200, 3_000), () => this.connect());
+  }
+
+  /** `startPeerReconciliation`. */
+  #reconcile(): void {
+    this.peer = this.#newPeer(this.peer);
+    for (const id of this.wanted) {
+      this.peer.loadSent.add(id);
+      this.#load(id, emptyKnownState());
+      if (!this.peer.sure(id)) this.peer.set(id, emptyKnownState());
+    }
+    const seen = new Set<CoValueId>();
+    const visit = (id: CoValueId) => {
+      const state = this.node.memory.get(id);
+      if (seen.has(id) || !state) return;
+      seen.add(id);
+      for (const needed of dependenciesOf(id, Object.keys(state.sessions))) visit(needed);
+      if (!this.peer.sure(id)) this.peer.set(id, emptyKnownState());
+      this.peer.loadSent.add(id);
+      this.#load(id, state);
+    };
+    for (const id of this.node.memory.keys()) visit(id);
+  }
+
+  #ask(id: CoValueId): void {
+    if (this.node.memory.has(id)) return;
+    this.wanted.add(id);
+    if (!this.#end || this.peer.loadSent.has(id)) return;
+    this.peer.loadSent.add(id);
+    this.#load(id, emptyKnownState());
+  }
+
+  #load(id: CoValueId, state: KnownState): void {
+    this.peer.told.add(id);
+    this.peer.send({ action: "load", id, ...cloneKnownState(state) });
+  }
+
+  /** `syncContent`: a local write goes out at once, whatever the server may lack of what was before it. */
+  #send(id: CoValueId, transactions: number, withHeader: boolean): void {
+    const state = this.node.memory.get(id);
+    if (!state) return;
+    const after = state.sessions[this.coSession] ?? 0;
+    const reach = { header: withHeader, sessions: { [this.coSession]: after + transactions } };
+    mergeKnownState(state, reach);
+    const lastSignature = `signature_z${"1".repeat(1 + this.#pad * transactions)}`;
+    const newTransactions = new Array<number>(transactions).fill(0);
+    const content: Content = {
+      action: "content",
+      id,
+      ...(withHeader && { header: poolValue(id).header }),
+      priority: 0,
+      new: { [this.coSession]: { after, newTransactions, lastSignature } },
+    };
+    // Offline, the next reconciliation brings it.
+    if (!this.#end) return;
+    this.peer.send(content);
+    this.peer.combineHoped(id, reach);
+    this.peer.told.add(id);
+  }
+
+  #receive(frame: string): void {
+    const { time } = this.#world.scheduler;
+    if (time - this.#lastFrame > SILENCE_MS) this.#world.fail(`${this.name} heard nothing for 10 s`);
+    this.#lastFrame = time;
+    this.#world.trace(() => `${this.name} < ${brief(frame)}`);
+    for (const text of frame.split("\n")) {
+      const message: Sync | { readonly action: undefined } = JSON.parse(text);
+      if (message.action === "reconcile-ack") {
+        this.openBatches.delete(message.id);
+        this.#world.count("reconciled");
+      } else if (message.action === "content") this.#content(message);
+      else if (message.action === "known" || message.action === "load") this.#claim(message);
+    }
+  }
+
+  #claim(message: Claim): void {
+    const { id, header, sessions, action, isCorrection } = message;
+    this.#world.checkClaim(this, message);
+    const had = this.acked.get(id) ?? emptyKnownState();
+    this.acked.set(id, mergeKnownState(had, { header, sessions }));
+    if (action === "load") {
+      this.peer.set(id, { header, sessions });
+      if (this.node.memory.has(id)) this.node.sendNew(id, this.peer, true);
+      else {
+        this.peer.told.add(id);
+        this.peer.send({ action: "known", id, ...emptyKnownState() });
+      }
+    } else if (isCorrection) {
+      this.#world.count("correction");
+      this.node.correction(message, this.peer);
+    } else {
+      this.peer.combine(id, { header, sessions });
+      // Not found: it may be asked for again.
+      if (!header && !this.node.memory.has(id)) this.peer.loadSent.delete(id);
+      this.node.sendNew(id, this.peer);
+    }
+  }
+
+  #content(content: Content): void {
+    const { id } = content;
+    const missing = this.node.missing(content);
+    if (missing.length > 0) {
+      this.#queued.set(id, [...(this.#queued.get(id) ?? []), content]);
+      this.#world.count("a client waits for a dependency");
+      for (const needed of missing) this.#ask(needed);
+      return;
+    }
+    if (!this.node.memory.has(id) && !content.header) {
+      this.peer.send({ action: "known", isCorrection: true, id, ...emptyKnownState() });
+      return;
+    }
+    this.wanted.delete(id);
+    this.node.take(content, this.peer);
+    if (this.peer.isSubscribed(id)) this.node.sendNew(id, this.peer);
+    for (const [waiting, contents] of this.#queued) {
+      if (contents.some((other) => this.node.missing(other).length > 0)) continue;
+      this.#queued.delete(waiting);
+      for (const other of contents) this.#content(other);
+    }
+  }
+}

@@ -1,0 +1,159 @@
+import { helloMessage } from "../../../shared/control.ts";
+import { SpriteSyncError } from "../../../shared/errors.ts";
+import type { CoValueId, GroupId } from "../../../shared/ids.ts";
+import { emptyKnownState, type KnownState, mergeKnownState } from "../../../shared/known-state.ts";
+import type { End } from "./network.ts";
+import { type Disk, SpriteProcess } from "./sprite-process.ts";
+import type { World } from "./world.ts";
+
+/** The machine of one Sprite: runs at most one process, on a disk that survives it unless it is lost. */
+export class SpriteHost {
+  readonly home: GroupId;
+  readonly #world: World;
+  disk: Disk = { values: new Map(), periods: undefined };
+  state: "absent" | "stopped" | "booting" | "running" = "absent";
+  process: SpriteProcess | undefined;
+  boots = 0;
+  /** How long the next boot takes (ms). */
+  nextBootMs = 0;
+  refusesUntil = 0;
+  diskMs = 5;
+  diskLost = 0;
+  /** Everything that was ever on this home's disk. */
+  readonly everDurable = new Map<CoValueId, KnownState>();
+  #id = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(home: GroupId, world: World) {
+    this.home = home;
+    this.#world = world;
+  }
+
+  get isAwake(): boolean {
+    return this.state === "booting" || this.process?.phase === "open";
+  }
+
+  get machine(): string {
+    return `${this.home}#${this.#id}`;
+  }
+
+  create(): void {
+    if (this.state !== "absent") return;
+    this.state = "stopped";
+    this.#id++;
+  }
+
+  /** Powers it on, if it is off. */
+  start(cause: string): void {
+    if (this.state !== "stopped") return;
+    this.state = "booting";
+    this.boots++;
+    this.#world.booted(this, cause);
+    const { scheduler, chance } = this.#world;
+    const ms = this.nextBootMs || chance.between(50, 800);
+    if (this.nextBootMs) this.#world.count("slow wake");
+    this.nextBootMs = 0;
+    const boots = this.boots;
+    scheduler.later(ms, () => {
+      if (this.state === "booting" && this.boots === boots) this.#run();
+    });
+  }
+
+  /** The process dies, with all that is not on disk. */
+  crash(): boolean {
+    if (this.state !== "running" && this.state !== "booting") return false;
+    this.process?.kill();
+    this.#off();
+    return true;
+  }
+
+  loseDisk(): boolean {
+    if (this.disk.values.size === 0) return false;
+    this.crash();
+    this.disk = { values: new Map(), periods: undefined };
+    this.diskLost++;
+    return true;
+  }
+
+  /** The machine and its disk are gone; its replacement has another id. */
+  vanish(): boolean {
+    if (this.state === "absent" || !this.loseDisk()) return false;
+    this.state = "absent";
+    return true;
+  }
+
+  pause(ms: number): boolean {
+    const { process } = this;
+    if (!process || process.paused || process.phase !== "open") return false;
+    process.paused = true;
+    this.#world.scheduler.later(ms, () => process.resume());
+    return true;
+  }
+
+  /**
+   * An upgrade, as it reaches the machine; fly-proxy may start one that is off.
+   * @throws SpriteSyncError
+   */
+  async upgrade(end: End, after: number | undefined, machine: string, cause: string): Promise<void> {
+    if (this.state === "absent" || machine !== this.machine)
+      throw new SpriteSyncError("transient", "no such machine");
+    if (this.state === "stopped") {
+      if (!this.#world.proxyStarts) throw new SpriteSyncError("transient", "nobody listens");
+      this.start(cause);
+    }
+    while (this.state === "booting")
+      await new Promise<void>((resolve) => this.#waiting.push(() => resolve()));
+    const { process } = this;
+    if (!process) throw new SpriteSyncError("transient", "it died while it booted");
+    if (process.paused) await new Promise(() => undefined);
+    if (process.phase !== "open") throw new SpriteSyncError("asleep", "going to sleep");
+    if (this.refusesUntil > this.#world.scheduler.time) {
+      this.#world.count("refusal");
+      throw new SpriteSyncError("transient", "refused");
+    }
+    process.touch();
+    const period = this.#begin(process, after);
+    const { home } = this;
+    process.attach(end, helloMessage({ home, boot: process.boot, period, version: "sim" }));
+  }
+
+  #periods = new WeakMap<SpriteProcess, number>();
+
+  #begin(process: SpriteProcess, after: number | undefined): number {
+    const begun = this.#periods.get(process);
+    if (begun !== undefined) return begun;
+    const before = this.disk.periods;
+    if (before === undefined && after === undefined) throw new SpriteSyncError("wrong-sprite", "new disk");
+    const period = Math.max(before ?? 0, after ?? 0) + 1;
+    this.disk.periods = period;
+    this.#periods.set(process, period);
+    return period;
+  }
+
+  #run(): void {
+    const { scheduler, chance } = this.#world;
+    this.state = "running";
+    this.process = new SpriteProcess({
+      home: this.home,
+      boot: `boot-${this.home.slice(4, 8)}-${this.boots}`,
+      disk: this.disk,
+      scheduler,
+      sleepAfterMs: this.#world.sleepAfterMs,
+      diskMs: () => chance.between(1, this.diskMs),
+      onDurable: (id, state) =>
+        this.everDurable.set(id, mergeKnownState(this.everDurable.get(id) ?? emptyKnownState(), state)),
+      onAsleep: () => {
+        this.#world.count("sleep");
+        this.#off();
+      },
+      count: (what) => this.#world.count(what),
+    });
+    for (const go of this.#waiting.splice(0)) go();
+  }
+
+  #off(): void {
+    this.state = "stopped";
+    this.process = undefined;
+    for (const go of this.#waiting.splice(0)) go();
+  }
+}

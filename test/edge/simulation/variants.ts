@@ -1,0 +1,111 @@
+import * as awakePeriods from "../../../edge/awake-periods.ts";
+import { Follow } from "../../../edge/follow.ts";
+import type { SessionParts } from "../../../edge/session.ts";
+import { Upstream, type UpstreamDeps } from "../../../edge/upstream.ts";
+import type { GroupId } from "../../../shared/ids.ts";
+import { knownStateMessage } from "../../../shared/known-state.ts";
+import type { ContentMessage, KnownMessage } from "../../../shared/messages.ts";
+import { poolValue } from "./values.ts";
+
+/** The edge as it is, or with one rule broken: the simulation has to notice each of those. */
+export interface Variant {
+  readonly name: string;
+  readonly parts: SessionParts;
+  readonly rules?: Pick<typeof awakePeriods, "beginsWatching" | "wasMet">;
+}
+
+/** What the parts did in the run that goes on; runs do not overlap. */
+export const gauge = { replays: 0, repairs: 0, twice: 0, overflows: 0 };
+
+class WatchedFollow extends Follow {
+  #corrected = false;
+
+  override attach(): string {
+    this.#corrected = false;
+    gauge.replays++;
+    return super.attach();
+  }
+
+  override homeKnows(message: KnownMessage): boolean {
+    const corrects = super.homeKnows(message);
+    if (corrects) gauge.repairs++;
+    if (corrects && this.#corrected) gauge.twice++;
+    if (corrects) this.#corrected = true;
+    return corrects;
+  }
+}
+
+class WatchedUpstream extends Upstream {
+  override send(message: string): boolean {
+    const fits = super.send(message);
+    if (!fits) gauge.overflows++;
+    return fits;
+  }
+}
+
+const parts: SessionParts = { Follow: WatchedFollow, Upstream: WatchedUpstream };
+
+export const AS_IT_IS: Variant = { name: "as it is", parts };
+
+class NoReattach extends WatchedFollow {
+  override attach(): string {
+    super.attach();
+    return knownStateMessage("load", this.id, this.state);
+  }
+}
+
+class NoCorrection extends WatchedFollow {
+  override homeKnows(message: KnownMessage): boolean {
+    super.homeKnows(message);
+    return false;
+  }
+}
+
+class NoEvidence extends WatchedFollow {
+  override clientSends(message: ContentMessage, waits: boolean): void {
+    super.clientSends(message, waits);
+    this.evidence = undefined;
+  }
+}
+
+class NoMark extends WatchedUpstream {
+  override send(message: string): boolean {
+    super.send(message);
+    return true;
+  }
+}
+
+class ReplicaAcks extends WatchedUpstream {
+  constructor(home: GroupId, deps: UpstreamDeps) {
+    super(home, {
+      ...deps,
+      onMessage: (from, message) => {
+        const ack = message.action === "known" && !message.isCorrection;
+        deps.onMessage(ack ? poolValue(message.id).home : from, message);
+      },
+    });
+  }
+}
+
+class OwesNothing extends WatchedUpstream {
+  constructor(home: GroupId, deps: UpstreamDeps) {
+    super(home, { ...deps, owes: () => false });
+  }
+}
+
+export const MUTANTS: readonly Variant[] = [
+  {
+    name: "a late watcher waits",
+    parts,
+    rules: {
+      ...awakePeriods,
+      beginsWatching: (periods, boot) => ({ ...awakePeriods.beginsWatching(periods, boot), waits: true }),
+    },
+  },
+  { name: "a replay does not ask for the durable state", parts: { ...parts, Follow: NoReattach } },
+  { name: "a Sprite that is behind leads to no correction", parts: { ...parts, Follow: NoCorrection } },
+  { name: "an overflowed queue is dropped without a mark", parts: { ...parts, Upstream: NoMark } },
+  { name: "a replica's known counts as an acknowledgement", parts: { ...parts, Upstream: ReplicaAcks } },
+  { name: "content on its way is not owed", parts: { ...parts, Follow: NoEvidence } },
+  { name: "a sleep ignores what is owed", parts: { ...parts, Upstream: OwesNothing } },
+];
