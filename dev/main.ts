@@ -11,13 +11,14 @@ import { PLACEMENT_POLICIES, type PlacementPolicy } from "../shared/placement.ts
 import { homeOfSprite } from "../shared/sprite-name.ts";
 import { buildSprite } from "../sprite/build.ts";
 import { dockerRunner, type MachineChange } from "./fleet/index.ts";
-import { SPRITE_IMAGE, startStack } from "./stack.ts";
+import { PLATFORMS, type Platform, SPRITE_IMAGE, startStack } from "./stack.ts";
 
 const USAGE = `npm run dev -- [options]
   --port N               port of the edge on 127.0.0.1; 0 takes a free one (default 8787)
   --data DIR             where everything is kept; survives restarts (default .data/dev)
   --sleep-after SECONDS  idle time after which a Sprite sleeps; 0: never (default ${LIMITS.sleepAfterSeconds})
   --placement POLICY     ${PLACEMENT_POLICIES.join(" | ")} (default root)
+  --fleet PLATFORM       ${PLATFORMS.join(" | ")}: which of Fly's platforms is played (default machines)
   --docker               run Sprites as containers of Dockerfile.sprite instead of processes
   --verbose              log every request to the fleet and every line of the Sprites`;
 
@@ -87,11 +88,14 @@ function readArguments() {
   const placement = values.placement as PlacementPolicy;
   if (!PLACEMENT_POLICIES.includes(placement))
     throw badArgument("--placement", PLACEMENT_POLICIES.join(", "));
+  const platform = values.fleet as Platform;
+  if (!PLATFORMS.includes(platform)) throw badArgument("--fleet", PLATFORMS.join(" or "));
   return {
     port: wholeNumber("--port", values.port),
     dataDir: values.data,
     sleepAfter: wholeNumber("--sleep-after", values["sleep-after"]),
     placement,
+    platform,
     docker: values.docker,
     verbose: values.verbose,
   };
@@ -105,6 +109,7 @@ function readOrExplain() {
         data: { type: "string", default: `${root}.data/dev` },
         "sleep-after": { type: "string", default: String(LIMITS.sleepAfterSeconds) },
         placement: { type: "string", default: "root" },
+        fleet: { type: "string", default: "machines" },
         docker: { type: "boolean", default: false },
         verbose: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },

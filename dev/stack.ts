@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { SpriteSyncError } from "../shared/errors.ts";
 import type { Log } from "../shared/log.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
+import { packRelease } from "../sprite/release.ts";
 import { checkPort, lockData } from "./data-lock.ts";
 import { type EdgeHost, type ExtraWorker, startEdgeHost } from "./edge-host.ts";
 import { freePort } from "./fleet/free-port.ts";
@@ -14,6 +16,7 @@ import {
   processRunner,
   type Runner,
   startFleetHost,
+  startSpritesHost,
 } from "./fleet/index.ts";
 import { keptSecret } from "./kept-secret.ts";
 
@@ -26,6 +29,10 @@ export interface StackOptions {
   readonly sleepAfter?: number;
   readonly placement?: PlacementPolicy;
   readonly durability?: "flush" | "fsync";
+  /** Which of Fly's platforms is played; machines unless given. Sprites need a built server as `spriteEntry`. */
+  readonly platform?: Platform;
+  /** How long a Sprite of sprites.dev runs on when nothing is connected to it, milliseconds. */
+  readonly pauseAfterMs?: number;
   readonly demoDir?: string | undefined;
   readonly edges?: number;
   /** Told the fleet's public address, names the Workers that shall run beside the edge. */
@@ -42,6 +49,9 @@ export interface StackOptions {
   readonly onSpriteLine?: (sprite: string, line: string) => void;
   readonly onEdgeLine?: (line: string, isError: boolean) => void;
 }
+
+export const PLATFORMS = ["machines", "sprites"] as const;
+export type Platform = (typeof PLATFORMS)[number];
 
 /** The whole product on one computer: the edge in workerd, the fleet host, and Sprites as processes. */
 export interface Stack extends Omit<EdgeHost, "close"> {
@@ -67,15 +77,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   // Sprites that an earlier stack left asleep verify passes with the key that they were given.
   const passKeys = await keptSecret(join(dataDir, "pass-key"), () => randomBytes(32).toString("hex"));
   const port = options.port || (await freePort());
-  const fleet = await startFleetHost({
-    dataDir: join(dataDir, "fleet"),
-    runner:
-      options.runner ??
-      processRunner(spriteCommand(options), (spec, line) => options.onSpriteLine?.(spec.name, line)),
-    appSecrets: { PASS_KEYS: passKeys },
-    log: options.log,
-    ...(options.onMachine && { onChange: options.onMachine }),
-  });
+  const { fleet, vars } = await startFleet(dataDir, passKeys, options);
   const startEdge = () =>
     startEdgeHost({
       port,
@@ -83,7 +85,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       demoDir: options.demoDir,
       edges: options.edges ?? 1,
       extraWorkers: options.extraWorkers?.(fleet.appUrl) ?? [],
-      vars: edgeVars(fleet, passKeys, port, options),
+      vars: { ...vars, ...edgeVars(passKeys, port, options) },
       onLog: options.onEdgeLine ?? (() => undefined),
     });
   let edge = await startEdge();
@@ -117,15 +119,29 @@ function spriteCommand({ logLevel = "info", spriteEntry = SPRITE_SOURCES }: Stac
   return () => ({ file: process.execPath, args: [spriteEntry], env: { LOG_LEVEL: logLevel } });
 }
 
-function edgeVars(
-  fleet: FleetHost,
+/** The fleet's host, and the edge's settings that lead to it. */
+async function startFleet(
+  dataDir: string,
   passKeys: string,
-  port: number,
   options: StackOptions,
-): Record<string, string> {
-  return {
-    PASS_KEYS: passKeys,
-    PLACEMENT: options.placement ?? "root",
+): Promise<{ fleet: FleetHost; vars: Record<string, string> }> {
+  return options.platform === "sprites"
+    ? startSprites(dataDir, options)
+    : startMachines(dataDir, passKeys, options);
+}
+
+async function startMachines(dataDir: string, passKeys: string, options: StackOptions) {
+  const fleet = await startFleetHost({
+    dataDir: join(dataDir, "fleet"),
+    runner:
+      options.runner ??
+      processRunner(spriteCommand(options), (spec, line) => options.onSpriteLine?.(spec.name, line)),
+    appSecrets: { PASS_KEYS: passKeys },
+    log: options.log,
+    ...(options.onMachine && { onChange: options.onMachine }),
+  });
+  const vars = {
+    FLEET: "machines",
     FLY_API_URL: fleet.apiUrl,
     FLY_APP_URL: fleet.appUrl,
     FLY_APP_NAME: fleet.appName,
@@ -133,6 +149,40 @@ function edgeVars(
     FLY_PACE: "none",
     SPRITE_IMAGE,
     SPRITE_REGIONS: "lcl",
+  };
+  return { fleet, vars };
+}
+
+async function startSprites(dataDir: string, options: StackOptions) {
+  if (options.runner || !options.spriteEntry) {
+    throw new SpriteSyncError(
+      "config-invalid",
+      "the Sprites platform runs a built server, as processes: it takes no --docker",
+    );
+  }
+  const release = await packRelease(dirname(options.spriteEntry), join(dataDir, "releases"));
+  const fleet = await startSpritesHost({
+    dataDir: join(dataDir, "sprites"),
+    files: [release],
+    env: { LOG_LEVEL: options.logLevel ?? "info" },
+    log: options.log,
+    ...(options.pauseAfterMs !== undefined && { idleMs: options.pauseAfterMs }),
+    ...(options.onMachine && { onChange: options.onMachine }),
+    ...(options.onSpriteLine && { onLine: options.onSpriteLine }),
+  });
+  const vars = {
+    FLEET: "sprites",
+    SPRITES_API_URL: fleet.apiUrl,
+    SPRITES_API_TOKEN: fleet.token,
+    SPRITE_RELEASE: `${fleet.filesUrl}/${basename(release)}`,
+  };
+  return { fleet, vars };
+}
+
+function edgeVars(passKeys: string, port: number, options: StackOptions): Record<string, string> {
+  return {
+    PASS_KEYS: passKeys,
+    PLACEMENT: options.placement ?? "root",
     SPRITE_SLEEP_AFTER: String(options.sleepAfter ?? 30),
     SPRITE_DURABILITY: options.durability ?? "flush",
     SYNC_URL: `ws://${options.hostSeenBySprites ?? "127.0.0.1"}:${port}/sync`,

@@ -1,13 +1,17 @@
 import type { CoValueId } from "../shared/ids.ts";
+import { attachSprite } from "./attach.ts";
+import { closeQuietly } from "./close-quietly.ts";
 import { type EdgeConfig, logOptions } from "./config.ts";
-import { closeQuietly, dialSprite } from "./dial.ts";
+import { dialSprite } from "./dial.ts";
 import { Directory } from "./directory.ts";
 import type { Env } from "./env.ts";
-import { Hotline } from "./hotline.ts";
+import { fleetOf } from "./fleet-of.ts";
 import { Locator } from "./locator.ts";
 import { workersLog } from "./log.ts";
 import { Session, type SessionDeps } from "./session.ts";
+import type { SpritePlace } from "./sprite-place.ts";
 import { Wants } from "./wants.ts";
+import { watchSprite } from "./watch.ts";
 
 /**
  * Answers a browser's upgrade with a session: the only place where a session meets workerd.
@@ -32,6 +36,7 @@ function sessionDeps(socket: WebSocket, request: Request, env: Env, config: Edge
   const upgrade = { headers: { Upgrade: "websocket" } };
   const coordinator = (of: string) => env.COORDINATOR.get(env.COORDINATOR.idFromName(of));
   const shard = (name: string) => env.DIRECTORY.get(env.DIRECTORY.idFromName(name));
+  const ended = new AbortController();
   const locator = new Locator({ coordinator, kv: env.ADDRESSES });
   return {
     client: {
@@ -48,26 +53,21 @@ function sessionDeps(socket: WebSocket, request: Request, env: Env, config: Edge
     directory: new Directory({ shard, log }),
     policy: config.PLACEMENT,
     dial: async (of, fresh) => {
-      const place = await locator.locate(of, fresh);
-      const sprite = await dialSprite({ home: of, place, session: id, keys: config.PASS_KEYS });
-      await locator.met(of, place, sprite.period);
-      return sprite;
+      const { credentials } = fleetOf(env).fleet;
+      const options = { home: of, session: id, keys: config.PASS_KEYS, credentials, ended: ended.signal };
+      const dial = (place: SpritePlace) => dialSprite({ ...options, place });
+      return attachSprite(of, fresh, { locator, dial, ended: ended.signal });
     },
     watch: (of, boot, onAwake, pause) => {
-      const line = new Hotline({
-        connect: () =>
-          coordinator(of).fetch(`https://coordinator/watch?boot=${encodeURIComponent(boot)}`, upgrade),
-        onMessage: () => {
-          line.close();
-          onAwake();
-        },
-        pause,
-      });
-      return () => line.close();
+      const url = `https://coordinator/watch?boot=${encodeURIComponent(boot)}`;
+      return watchSprite({ connect: () => coordinator(of).fetch(url, upgrade), onAwake, pause });
     },
     wants: (onPlaced, pause) =>
       new Wants({ connect: (name) => shard(name).fetch("https://directory/want", upgrade), onPlaced, pause }),
     log,
-    onEnd: () => locator.end(),
+    onEnd: () => {
+      locator.end();
+      ended.abort();
+    },
   };
 }

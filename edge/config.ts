@@ -8,7 +8,8 @@ import type { LogOptions } from "./log.ts";
 const url = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/+$/, ""));
 const list = z.string().transform((text) => text.split(/[\s,]+/).filter(Boolean));
 
-const schema = z.object({
+/** Whatever the Sprites run on. */
+const common = {
   PLACEMENT: z.enum(PLACEMENT_POLICIES).default("root"),
   /** Secrets shared with the Sprites; see `parsePassKeys`. */
   PASS_KEYS: z.string().transform((text, context) => {
@@ -19,6 +20,18 @@ const schema = z.object({
       return z.NEVER;
     }
   }),
+  SPRITE_SLEEP_AFTER: z.coerce.number().min(0).default(LIMITS.sleepAfterSeconds),
+  SPRITE_DURABILITY: z.enum(["flush", "fsync"]),
+  /** The address under which Sprites reach this edge, `wss://…/sync`, to follow parent groups in other homes. */
+  SYNC_URL: z.url({ protocol: /^wss?$/ }),
+  LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  LOG_FORMAT: z.enum(["object", "json"]).default("object"),
+};
+
+/** Sprites as Fly Machines. */
+const machines = z.object({
+  ...common,
+  FLEET: z.literal("machines"),
   /** What answers Fly's Machines API: `https://api.machines.dev`, or a local fleet host. */
   FLY_API_URL: url,
   /** The app's public origin, behind which fly-proxy finds a Machine: `https://<app>.fly.dev`. */
@@ -33,16 +46,27 @@ const schema = z.object({
   SPRITE_REGIONS: list.pipe(z.array(z.string()).min(1)),
   SPRITE_MEMORY_MB: z.coerce.number().int().multipleOf(256).min(256).default(256),
   SPRITE_VOLUME_GB: z.coerce.number().int().min(1).max(500).default(1),
-  SPRITE_SLEEP_AFTER: z.coerce.number().min(0).default(LIMITS.sleepAfterSeconds),
-  SPRITE_DURABILITY: z.enum(["flush", "fsync"]),
-  /** The address under which Sprites reach this edge, `wss://…/sync`, to follow parent groups in other homes. */
-  SYNC_URL: z.url({ protocol: /^wss?$/ }),
-  LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
-  LOG_FORMAT: z.enum(["object", "json"]).default("object"),
+});
+
+/** Sprites as Fly Sprites. */
+const sprites = z.object({
+  ...common,
+  FLEET: z.literal("sprites"),
+  /** What answers the Sprites API: `https://api.sprites.dev`, or a local host. */
+  SPRITES_API_URL: url.default("https://api.sprites.dev"),
+  SPRITES_API_TOKEN: z.string().min(1),
+  /** Address of the server's release, or its path among the edge's own assets (`/…`); see `parseRelease`. */
+  SPRITE_RELEASE: z.string().min(1),
+});
+
+const schema = z.discriminatedUnion("FLEET", [machines, sprites], {
+  error: 'FLEET must be "machines" or "sprites"',
 });
 
 /** The names of all settings, for the documentation's test. */
-export const EDGE_SETTINGS: readonly string[] = Object.keys(schema.shape);
+export const EDGE_SETTINGS: readonly string[] = [
+  ...new Set([...Object.keys(machines.shape), ...Object.keys(sprites.shape)]),
+];
 
 /** How the configuration wants things logged, for `workersLog`. */
 export function logOptions(config: EdgeConfig): LogOptions {
@@ -60,7 +84,7 @@ const parsed = new WeakMap<object, EdgeConfig>();
 export function parseConfig(env: object): EdgeConfig {
   const known = parsed.get(env);
   if (known) return known;
-  const result = schema.safeParse(env);
+  const result = schema.safeParse({ FLEET: "machines", ...env });
   if (!result.success) {
     const mistakes = result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
     throw new SpriteSyncError(

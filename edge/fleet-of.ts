@@ -1,11 +1,14 @@
-import { logOptions, parseConfig } from "./config.ts";
+import { type EdgeConfig, logOptions, parseConfig } from "./config.ts";
 import type { Fleet } from "./fleet/fleet.ts";
 import { createMachinesFleet } from "./fleet/machines.ts";
 import { createPacer } from "./fleet/pacer.ts";
+import { createSpritesFleet } from "./fleet/sprites.ts";
 import { workersLog } from "./log.ts";
+import { readRelease } from "./release.ts";
 
 interface ConfiguredFleet {
   readonly fleet: Fleet;
+  /** Regions that may be asked for; none where the platform chooses. */
   readonly regions: readonly string[];
 }
 
@@ -19,7 +22,16 @@ export function fleetOf(env: object): ConfiguredFleet {
   const known = fleets.get(env);
   if (known) return known;
   const config = parseConfig(env);
-  const fleet = createMachinesFleet({
+  const configured =
+    config.FLEET === "machines"
+      ? { fleet: machinesFleet(config), regions: config.SPRITE_REGIONS }
+      : { fleet: spritesFleet(config, env), regions: [] };
+  fleets.set(env, configured);
+  return configured;
+}
+
+function machinesFleet(config: EdgeConfig & { FLEET: "machines" }): Fleet {
+  return createMachinesFleet({
     apiUrl: config.FLY_API_URL,
     appUrl: config.FLY_APP_URL,
     appName: config.FLY_APP_NAME,
@@ -29,17 +41,32 @@ export function fleetOf(env: object): ConfiguredFleet {
     volumeSizeGb: config.SPRITE_VOLUME_GB,
     regions: config.SPRITE_REGIONS,
     // PASS_KEYS is not here: on Fly it is a secret of the app (docs/deploy.md).
-    spriteEnv: (home) => ({
-      SPRITE_HOME: home,
-      SPRITE_SLEEP_AFTER: String(config.SPRITE_SLEEP_AFTER),
-      SPRITE_DURABILITY: config.SPRITE_DURABILITY,
-      SYNC_URL: config.SYNC_URL,
-    }),
+    spriteEnv: (home) => spriteEnv(config, home),
     ...(config.FLY_PACE === "fly" && { pacer: createPacer() }),
     fetch: (url, init) => fetch(url, init),
     log: workersLog(logOptions(config)),
   });
-  const configured = { fleet, regions: config.SPRITE_REGIONS };
-  fleets.set(env, configured);
-  return configured;
+}
+
+function spritesFleet(config: EdgeConfig & { FLEET: "sprites" }, env: object): Fleet {
+  return createSpritesFleet({
+    apiUrl: config.SPRITES_API_URL,
+    token: config.SPRITES_API_TOKEN,
+    release: config.SPRITE_RELEASE,
+    readRelease: () => readRelease(config.SPRITE_RELEASE, env),
+    passKeys: config.PASS_KEYS,
+    spriteEnv: (home) => spriteEnv(config, home),
+    fetch: (url, init) => fetch(url, init),
+    log: workersLog(logOptions(config)),
+  });
+}
+
+/** What every Sprite's server is told, wherever it runs. */
+function spriteEnv(config: EdgeConfig, home: string): Readonly<Record<string, string>> {
+  return {
+    SPRITE_HOME: home,
+    SPRITE_SLEEP_AFTER: String(config.SPRITE_SLEEP_AFTER),
+    SPRITE_DURABILITY: config.SPRITE_DURABILITY,
+    SYNC_URL: config.SYNC_URL,
+  };
 }

@@ -117,7 +117,8 @@ async function handle(call: ApiCall, deps: ApiServerDeps, gone: AbortSignal): Pr
   }
 }
 
-function isAuthorized(header: string | undefined, token: string): boolean {
+/** Whether a header carries the token, in either scheme. */
+export function isAuthorized(header: string | undefined, token: string): boolean {
   const given = Buffer.from((header ?? "").replace(/^(Bearer|FlyV1) /, ""));
   const wanted = Buffer.from(token);
   return given.length === wanted.length && timingSafeEqual(given, wanted);

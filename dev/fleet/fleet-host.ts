@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
-import type { Server } from "node:http";
 import { join, resolve } from "node:path";
 import type { Log } from "../../shared/log.ts";
 import { machineHandlers } from "./api-machines.ts";
@@ -8,13 +7,15 @@ import { type ApiExchange, createApiServer } from "./api-server.ts";
 import { volumeHandlers } from "./api-volumes.ts";
 import { createFaults, type Faults } from "./faults.ts";
 import type { MachineRecord, MachineState } from "./fly-model.ts";
+import { closeServer, listen } from "./listen.ts";
 import type { Machine, Source } from "./machine.ts";
 import { createProxy } from "./proxy.ts";
+import { reachMachine } from "./proxy-target.ts";
 import { createRateLimits } from "./rate-limits.ts";
 import { Registry } from "./registry.ts";
 import type { Exit, Runner, RunSpec } from "./runner.ts";
 import { killLeftover } from "./stale-process.ts";
-import { openStateFile, readState } from "./state-file.ts";
+import { FLEET_FILE, openStateFile, readState } from "./state-file.ts";
 
 export interface FleetHostOptions {
   /** Directory of `fleet.json` and of one directory for each volume. */
@@ -90,14 +91,15 @@ export async function startFleetHost(options: FleetHostOptions): Promise<FleetHo
   const { log, appName = "sprite-sync-local", region = "lcl" } = options;
   const dataDir = resolve(options.dataDir);
   await mkdir(dataDir, { recursive: true });
-  const earlier = await readState(dataDir);
+  const earlier = await readState(dataDir, FLEET_FILE);
   for (const record of earlier?.machines ?? []) {
-    if (await killLeftover(record)) log.warn({ machine: record.id }, "killed the process of an earlier host");
+    if (await killLeftover(record.pid, `FLY_MACHINE_ID=${record.id}`))
+      log.warn({ machine: record.id }, "killed the process of an earlier host");
   }
 
   let closing = false;
   const faults = createFaults();
-  const file = openStateFile(dataDir, () => ({
+  const file = openStateFile(dataDir, FLEET_FILE, () => ({
     version: 1,
     app: appName,
     machines: registry
@@ -136,7 +138,10 @@ export async function startFleetHost(options: FleetHostOptions): Promise<FleetHo
     },
     earlier,
   );
-  const proxy = createProxy({ registry, holdMs: HOLD_MS, log });
+  const proxy = createProxy({
+    reach: (request, visitor) => reachMachine(request, visitor, { registry, holdMs: HOLD_MS }),
+    log,
+  });
   const token = randomBytes(24).toString("hex");
   const api = createApiServer({
     appName,
@@ -213,18 +218,4 @@ function snapshotOf(machine: Machine, registry: Registry): MachineSnapshot {
     volumeId,
     volumeDir: volumeId && registry.volumeDir(volumeId),
   };
-}
-
-function listen(server: Server, port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, "127.0.0.1", () => {
-      const address = server.address();
-      if (typeof address === "object" && address) resolve(`http://127.0.0.1:${address.port}`);
-    });
-  });
-}
-
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => server.close(() => resolve()));
 }

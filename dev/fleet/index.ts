@@ -11,3 +11,5 @@ export {
 export { freePort } from "./free-port.ts";
 export { type Command, processRunner } from "./process-runner.ts";
 export type { Exit, OnOutput, Run, Runner, RunSpec } from "./runner.ts";
+export type { SpritesExchange } from "./sprites/api-server.ts";
+export { type SpritesHost, type SpritesHostOptions, startSpritesHost } from "./sprites/sprites-host.ts";

@@ -69,7 +69,7 @@ export async function runOf(
 }
 
 /** A Machine does not see the developer's environment, only what a program needs to start. */
-function inherited(): Record<string, string> {
+export function inherited(): Record<string, string> {
   const names = ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "SystemRoot"];
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
 }

@@ -1,7 +1,8 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { connect, type Socket } from "node:net";
 import type { Writable } from "node:stream";
 import type { Machine } from "./machine.ts";
+import type { Target } from "./proxy.ts";
 import { Refusal } from "./refusal.ts";
 import type { Registry } from "./registry.ts";
 
@@ -16,15 +17,20 @@ export const INSTANCE_HEADER = "fly-force-instance-id";
 const CONNECT_RETRY_MS = 10;
 
 /**
- * The Machine that a request is for, and a connection to it.
+ * Stands for fly-proxy (facts/fly-machines §2): leads each request to the Machine that `fly-force-instance-id` names,
+ * starting it first when it sleeps and its service says `autostart`.
+ *
+ * - Unlike Fly it refuses a request that names no Machine: there a random one would be woken (§5.15).
+ * - A Machine that is just `stopping` or `suspending` is refused at once (PM08, §2.2): the client must use the API.
+ *
  * @param visitor is waited for no longer than it stays.
  * @throws Refusal with the status to answer.
  */
-export async function reach(
+export async function reachMachine(
   request: IncomingMessage,
   visitor: Writable,
   deps: TargetDeps,
-): Promise<{ machine: Machine; socket: Socket }> {
+): Promise<Target> {
   const id = request.headers[INSTANCE_HEADER];
   if (typeof id !== "string") throw new Refusal(502, `the local proxy needs the header ${INSTANCE_HEADER}`);
   const machine = deps.registry.machines().find((candidate) => candidate.record.id === id);
@@ -37,7 +43,8 @@ export async function reach(
     const { port } = machine;
     if (port === undefined) throw new Refusal(503, `machine ${id} is ${machine.state}`);
     const socket = await dial(port);
-    if (socket && machine.port === port && !visitor.destroyed) return { machine, socket };
+    if (socket && machine.port === port && !visitor.destroyed)
+      return { id, socket, path: request.url ?? "/", headers: forwarded(request, machine) };
     socket?.destroy();
     if (visitor.destroyed) throw new Refusal(499, "the visitor has left");
     if (performance.now() > deadline) throw new Refusal(504, `machine ${id} does not listen`);
@@ -62,8 +69,19 @@ async function running(machine: Machine, holdMs: number, left: AbortSignal): Pro
   if (state !== "started") throw new Refusal(503, `machine ${id} did not start (${machine.state})`);
 }
 
+/** The request's headers as the app gets them: without the routing header, which stays in the proxy (§2.1). */
+function forwarded(request: IncomingMessage, machine: Machine): OutgoingHttpHeaders {
+  const { [INSTANCE_HEADER]: _, ...headers } = request.headers;
+  return {
+    ...headers,
+    "fly-client-ip": request.socket.remoteAddress ?? "",
+    "fly-region": machine.record.region,
+    "x-forwarded-proto": "http",
+  };
+}
+
 /** A connection to a port of this computer, or `undefined` when nobody listens there. */
-function dial(port: number): Promise<Socket | undefined> {
+export function dial(port: number): Promise<Socket | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host: "127.0.0.1", port });
     socket.once("connect", () => resolve(socket));

@@ -7,32 +7,42 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
+import type { Duplex, Writable } from "node:stream";
 import type { Log } from "../../shared/log.ts";
-import type { Machine } from "./machine.ts";
-import { INSTANCE_HEADER, reach, type TargetDeps } from "./proxy-target.ts";
 import { Refusal } from "./refusal.ts";
 
-export interface ProxyDeps extends TargetDeps {
+/** Who a request is for, reached. */
+export interface Target {
+  /** By which {@link FleetProxy.drop} finds its connections. */
+  readonly id: string;
+  readonly socket: Socket;
+  /** Path and query, and the headers, as the program behind the socket gets them. */
+  readonly path: string;
+  readonly headers: OutgoingHttpHeaders;
+}
+
+export interface ProxyDeps {
+  /**
+   * Finds out who a request is for, wakes it and connects to it.
+   * @param visitor is waited for no longer than it stays.
+   * @throws Refusal with the answer.
+   */
+  readonly reach: (request: IncomingMessage, visitor: Writable) => Promise<Target>;
   readonly log: Log;
 }
 
-/** The app's public face on this computer: `https://<app>.fly.dev` of the cloud. */
-export interface FlyProxy {
+/** The public face of a fleet on this computer: `https://<app>.fly.dev`, or `https://<sprite>.sprites.app`. */
+export interface FleetProxy {
   readonly server: Server;
-  /** Cuts everything that goes to a Machine, as when its host takes the network away. */
-  drop(machineId: string): void;
+  /** Cuts everything that goes to one target, as when its host takes the network away. */
+  drop(id: string): void;
 }
 
 /**
- * Stands for fly-proxy (facts/fly-machines §2): sends each request and each WebSocket upgrade to the Machine that
- * `fly-force-instance-id` names, starting it first when it sleeps and its service says `autostart`.
- *
- * - Bytes of an upgraded connection pass through untouched; nothing here knows WebSocket frames.
- * - Unlike Fly it refuses a request that names no Machine: there a random one would be woken (§5.15).
- * - A Machine that is just `stopping` or `suspending` is refused at once (PM08, §2.2): the client must use the API.
+ * Sends each request and each WebSocket upgrade to its target.
+ * Bytes of an upgraded connection pass through untouched; nothing here knows WebSocket frames.
  */
-export function createProxy(deps: ProxyDeps): FlyProxy {
+export function createProxy(deps: ProxyDeps): FleetProxy {
   const open = new Map<string, Set<Duplex>>();
   const server = createServer((request, response) => {
     relay(request, response, deps, track).catch((error) => refuseRequest(response, error, deps.log));
@@ -44,22 +54,22 @@ export function createProxy(deps: ProxyDeps): FlyProxy {
     );
   });
 
-  function track(machineId: string, connection: Duplex): void {
-    const connections = open.get(machineId) ?? new Set();
-    open.set(machineId, connections.add(connection));
-    connection.once("close", () => connections.delete(connection));
+  function track({ id, socket }: Target): void {
+    const connections = open.get(id) ?? new Set();
+    open.set(id, connections.add(socket));
+    socket.once("close", () => connections.delete(socket));
   }
 
   return {
     server,
-    drop(machineId) {
-      for (const connection of open.get(machineId) ?? []) connection.destroy();
-      open.delete(machineId);
+    drop(id) {
+      for (const connection of open.get(id) ?? []) connection.destroy();
+      open.delete(id);
     },
   };
 }
 
-type Track = (machineId: string, connection: Duplex) => void;
+type Track = (target: Target) => void;
 
 async function relay(
   request: IncomingMessage,
@@ -67,9 +77,9 @@ async function relay(
   deps: ProxyDeps,
   track: Track,
 ): Promise<void> {
-  const { machine, socket } = await reach(request, response, deps);
-  track(machine.record.id, socket);
-  const upstream = ask(request, machine, socket, "close");
+  const target = await deps.reach(request, response);
+  track(target);
+  const upstream = ask(request, target, "close");
   request.pipe(upstream);
   response.once("close", () => upstream.destroy());
   await new Promise<void>((resolve, reject) => {
@@ -99,10 +109,10 @@ async function tunnel(
   const keep = (chunk: Buffer) => void early.push(chunk);
   const leave = () => client.destroy();
   client.on("data", keep).once("end", leave);
-  const { machine, socket } = await reach(request, client, deps);
-  track(machine.record.id, socket);
-  const upstream = ask(request, machine, socket, "Upgrade");
-  client.once("close", () => socket.destroy());
+  const target = await deps.reach(request, client);
+  track(target);
+  const upstream = ask(request, target, "Upgrade");
+  client.once("close", () => target.socket.destroy());
   upstream.end();
   await new Promise<void>((resolve, reject) => {
     upstream.once("error", reject);
@@ -122,12 +132,12 @@ async function tunnel(
   });
 }
 
-function ask(request: IncomingMessage, machine: Machine, socket: Socket, connection: string) {
+function ask(request: IncomingMessage, { socket, path, headers }: Target, connection: string) {
   return httpRequest({
     createConnection: () => socket,
     method: request.method ?? "GET",
-    path: request.url ?? "/",
-    headers: { ...forwarded(request, machine), connection },
+    path,
+    headers: { ...headers, connection },
   });
 }
 
@@ -149,17 +159,6 @@ function join(client: Socket, sprite: Socket): void {
   sprite.once("close", () => client.destroy());
 }
 
-/** The request's headers as the app gets them: without the routing header, which stays in the proxy (§2.1). */
-function forwarded(request: IncomingMessage, machine: Machine): OutgoingHttpHeaders {
-  const { [INSTANCE_HEADER]: _, ...headers } = request.headers;
-  return {
-    ...headers,
-    "fly-client-ip": request.socket.remoteAddress ?? "",
-    "fly-region": machine.record.region,
-    "x-forwarded-proto": "http",
-  };
-}
-
 /** Our side decides how long its own connection lives and how its body is cut (RFC 9110 §7.6.1). */
 function withoutHopByHop(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
   const { connection: _, "keep-alive": __, "transfer-encoding": ___, ...rest } = headers;
@@ -167,21 +166,34 @@ function withoutHopByHop(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
 }
 
 function refuseRequest(response: ServerResponse, error: unknown, log: Log): void {
-  const { status, text } = reasonOf(error);
+  const { status, text, headers } = reasonOf(error);
   log.debug({ status, reason: text }, "proxy refused a request");
   if (response.headersSent) response.destroy();
-  else response.writeHead(status, { "content-type": "text/plain" }).end(text);
+  else response.writeHead(status, { "content-type": "text/plain", ...headers }).end(text);
 }
 
 function refuseUpgrade(socket: Duplex, error: unknown, log: Log): void {
-  const { status, text } = reasonOf(error);
+  const { status, text, headers } = reasonOf(error);
   log.debug({ status, reason: text }, "proxy refused an upgrade");
-  socket.end(
-    `HTTP/1.1 ${status} Refused\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
-  );
+  const lines = Object.entries({
+    connection: "close",
+    "content-type": "text/plain",
+    "content-length": String(Buffer.byteLength(text)),
+    ...headers,
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} Refused\r\n${lines.join("")}\r\n${text}`);
 }
 
-function reasonOf(error: unknown): { status: number; text: string } {
-  if (error instanceof Refusal) return { status: error.answer.status, text: error.message };
-  return { status: 502, text: error instanceof Error ? error.message : String(error) };
+interface Reason {
+  readonly status: number;
+  readonly text: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+function reasonOf(error: unknown): Reason {
+  if (error instanceof Refusal) {
+    const { status, headers = {} } = error.answer;
+    return { status, text: error.message, headers };
+  }
+  return { status: 502, text: error instanceof Error ? error.message : String(error), headers: {} };
 }

@@ -5,9 +5,20 @@ export class Refusal extends Error {
   override readonly name = "Refusal";
   readonly answer: Answer;
 
-  /** @param status as facts/fly-machines §1.9 lists them. */
-  constructor(status: number, error: string) {
+  /**
+   * @param status as facts/fly-machines §1.9 and facts/fly-sprites §1 list them.
+   * @param more what the answer has besides the sentence: members of its body, and headers.
+   */
+  constructor(
+    status: number,
+    error: string,
+    more: { body?: object; headers?: Readonly<Record<string, string>> } = {},
+  ) {
     super(error);
-    this.answer = { status, body: { error } };
+    this.answer = {
+      status,
+      body: { error, ...more.body },
+      ...(more.headers && { headers: more.headers }),
+    };
   }
 }

@@ -1,17 +1,16 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import type { MachineRecord } from "./fly-model.ts";
 
 const run = promisify(execFile);
 
 /**
- * Kills the process that a host which was itself killed (`kill -9`) left running for a Machine: it would hold the lock of
- * the store that the Machine's next run must open. A process id may have gone to somebody else, so the process must also
- * carry the Machine's id in its environment.
+ * Kills the process that a host which was itself killed (`kill -9`) left running: it would hold the lock of the store that
+ * the next run must open. A process id may have gone to somebody else, so the process must also carry `variable`
+ * (`NAME=value`) in its environment.
  */
-export async function killLeftover(record: MachineRecord): Promise<boolean> {
-  if (record.pid === undefined || !(await carries(record.pid, `FLY_MACHINE_ID=${record.id}`))) return false;
-  process.kill(record.pid, "SIGKILL");
+export async function killLeftover(pid: number | undefined, variable: string): Promise<boolean> {
+  if (pid === undefined || !(await carries(pid, variable))) return false;
+  process.kill(pid, "SIGKILL");
   return true;
 }
 

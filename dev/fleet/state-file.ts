@@ -17,9 +17,18 @@ export interface StateFile {
   save(): Promise<void>;
 }
 
-/** The state in `dataDir/fleet.json`, or `undefined` when there is none yet. @throws when the file is not ours. */
-export async function readState(dataDir: string): Promise<FleetState | undefined> {
-  const path = join(dataDir, "fleet.json");
+/** A fleet of Machines in its file. */
+export const FLEET_FILE = { name: "fleet.json", schema: stateSchema } as const;
+
+/** Which file a state is in, and what it must look like. */
+export interface StateFormat<T> {
+  readonly name: string;
+  readonly schema: z.ZodType<T>;
+}
+
+/** The state in `dataDir`, or `undefined` when there is none yet. @throws when the file is not ours. */
+export async function readState<T>(dataDir: string, format: StateFormat<T>): Promise<T | undefined> {
+  const path = join(dataDir, format.name);
   let text: string;
   try {
     text = await readFile(path, "utf8");
@@ -27,14 +36,18 @@ export async function readState(dataDir: string): Promise<FleetState | undefined
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
-  const parsed = stateSchema.safeParse(JSON.parse(text));
+  const parsed = format.schema.safeParse(JSON.parse(text));
   if (parsed.success) return parsed.data;
   throw new Error(`${path} is not a fleet this version can read: ${z.prettifyError(parsed.error)}`);
 }
 
-/** Keeps `dataDir/fleet.json` up to date: written beside it and renamed, so that a crash leaves the old or the new one. */
-export function openStateFile(dataDir: string, current: () => FleetState): StateFile {
-  const path = join(dataDir, "fleet.json");
+/** Keeps a state file up to date: written beside it and renamed, so that a crash leaves the old or the new one. */
+export function openStateFile<T>(
+  dataDir: string,
+  { name }: Pick<StateFormat<T>, "name">,
+  current: () => T,
+): StateFile {
+  const path = join(dataDir, name);
   let writing: Promise<void> = Promise.resolve();
   let waiting: Promise<void> | undefined;
 

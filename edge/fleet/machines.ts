@@ -50,6 +50,8 @@ export function createMachinesFleet(deps: MachinesFleetDeps): Fleet {
       return recordOf(machine, sprite.home);
     },
     address: (sprite) => ({ url: appUrl, headers: { [INSTANCE_HEADER]: sprite.id } }),
+    // fly-proxy asks for nothing: the Sprite itself checks the pass.
+    credentials: () => ({}),
     sleep: (sprite) => api.stopMachine(sprite.id),
     destroy: (sprite) => destroyMachine(sprite, api, pause),
     async list() {

@@ -10,6 +10,8 @@ export interface FleetUnderTest {
   client(): Fleet;
   /** Regions the fleet may use. */
   readonly regions: readonly string[];
+  /** The platform's token. */
+  readonly token: string;
   end(): Promise<void>;
 }
 
@@ -27,7 +29,7 @@ export function testFleet(name: string, makeFleet: () => Promise<FleetUnderTest>
     const spec = (home = newHome()) => ({ home, regions: world.regions });
     const get = (sprite: SpriteRecord, path: string, init: RequestInit = {}) => {
       const { url, headers } = fleet.address(sprite);
-      return fetch(url + path, { ...init, headers });
+      return fetch(url + path, { ...init, headers: { ...headers, ...fleet.credentials({ url }) } });
     };
     const asleep = (sprite: SpriteRecord) =>
       until(async () => (await fleet.find(sprite.home))?.state === "asleep", { what: "the Sprite's sleep" });
@@ -43,11 +45,10 @@ export function testFleet(name: string, makeFleet: () => Promise<FleetUnderTest>
       const sprite = await fleet.ensure(wanted);
       expect(sprite).toMatchObject({ home: wanted.home, name: spriteNameOf(wanted.home) });
       expect(world.regions).toContain(sprite.region);
-      expect(await fleet.find(wanted.home)).toMatchObject({
-        id: sprite.id,
-        region: sprite.region,
-        image: sprite.image,
-      });
+      const found = await fleet.find(wanted.home);
+      expect(found).toMatchObject({ id: sprite.id, region: sprite.region });
+      // "" = it cannot be known without waking the Sprite.
+      expect([sprite.image, ""]).toContain(found?.image);
       expect((await fleet.list()).filter(({ home }) => home === wanted.home)).toHaveLength(1);
     });
 
@@ -66,6 +67,11 @@ export function testFleet(name: string, makeFleet: () => Promise<FleetUnderTest>
       const reply = await get(sprite, "/");
       expect(await reply.json()).toMatchObject({ env: { SPRITE_HOME: sprite.home } });
       expect(await fleet.wake(sprite)).toEqual(sprite);
+    });
+
+    it("has addresses that can be kept anywhere: no secret is in them", async () => {
+      const sprite = await fleet.ensure(spec());
+      expect(JSON.stringify([sprite, fleet.address(sprite)])).not.toContain(world.token);
     });
 
     it("puts a Sprite to sleep, and wakes it with its id and its disk", async () => {

@@ -1,0 +1,65 @@
+import { SpriteSyncError } from "../../shared/errors.ts";
+import type { Log } from "../../shared/log.ts";
+import type { SpriteName } from "../../shared/sprite-name.ts";
+import type { SpritesApi } from "./sprites-api.ts";
+import {
+  INSTALL_REFUSALS,
+  installedRelease,
+  installScript,
+  isSetUp,
+  releaseDir,
+  SPRITE_DIR,
+  type SpriteSetup,
+  sha256Hex,
+  utf8,
+} from "./sprites-setup.ts";
+
+export interface InstallDeps {
+  readonly api: SpritesApi;
+  /** The release's archive. */
+  readonly readRelease: () => Promise<Uint8Array<ArrayBuffer>>;
+  readonly log: Log;
+}
+
+/**
+ * Brings a Sprite to its setup: nothing to do for one that has it, everything for a new one, what differs for one with
+ * another release, other settings or other keys. May be repeated after any failure, and by two at once.
+ *
+ * The service is changed last and carries the setup's id, so a Sprite that has the id has all of it.
+ */
+export async function install(name: SpriteName, setup: SpriteSetup, deps: InstallDeps): Promise<void> {
+  const { api, log } = deps;
+  const service = await api.service(name);
+  if (isSetUp(service, setup)) return;
+  await api.writeFile(name, `${SPRITE_DIR}/pass-keys`, utf8(setup.passKeys));
+  const running = installedRelease(service);
+  if (running !== releaseDir(setup.release)) await installRelease(name, setup, running, deps);
+  await api.putService(name, setup.definition);
+  // A service that is defined anew may go on with its old process (facts/fly-sprites §3): only a restart is sure.
+  if (service) await api.restartService(name);
+  const { version, sha256 } = setup.release;
+  log.info(
+    { sprite: name, version, sha256, before: running },
+    service ? "server upgraded" : "server installed",
+  );
+}
+
+async function installRelease(
+  name: SpriteName,
+  { release }: SpriteSetup,
+  running: string | undefined,
+  { api, readRelease }: InstallDeps,
+): Promise<void> {
+  const archive = await readRelease();
+  if ((await sha256Hex(archive)) !== release.sha256)
+    throw new SpriteSyncError("config-invalid", "what SPRITE_RELEASE leads to is not the file that it names");
+  const upload = `upload-${crypto.randomUUID()}`;
+  await api.writeFile(name, `${SPRITE_DIR}/${upload}`, archive);
+  // Checked by a command and not by the file API: after a restore the two were seen to see different disks (§2a), and the
+  // server sees what commands see.
+  const { code, output } = await api.run(name, installScript(release, upload, running), SPRITE_DIR);
+  if (code === 0) return;
+  const kind = code === 21 || code === 22 ? "config-invalid" : "transient";
+  const why = INSTALL_REFUSALS[code] ?? `its script ended with code ${code}: ${output}`;
+  throw new SpriteSyncError(kind, `install the server in ${name}: ${why}`);
+}

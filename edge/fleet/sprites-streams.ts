@@ -1,0 +1,59 @@
+import { SpriteSyncError } from "../../shared/errors.ts";
+import type { SpritesAnswer } from "./sprites-http.ts";
+import { serviceEventSchema } from "./sprites-types.ts";
+
+/** Tag of the last frame of an exec's answer; the exit code follows it (facts/fly-sprites §2b). */
+const EXIT_TAG = 3;
+
+/**
+ * Checks an answer about a service's start (NDJSON). Its status 200 means only that the platform has begun: what counts is
+ * that `complete` came, without `exit` or `error` before it. A process that runs already is complete, too.
+ * @throws SpriteSyncError `transient`
+ */
+export function checkStream(doing: string, { text }: Pick<SpritesAnswer, "text">): void {
+  const events = text.split("\n").flatMap((line) => {
+    const parsed = serviceEventSchema.safeParse(parseLine(line));
+    return parsed.success ? [parsed.data] : [];
+  });
+  const bad = events.find(({ type }) => type === "exit" || type === "error");
+  if (!bad && events.some(({ type }) => type === "complete")) return;
+  const why = bad
+    ? bad.type === "exit"
+      ? `it ended with code ${bad.exit_code}`
+      : bad.data
+    : "the answer broke off";
+  throw new SpriteSyncError(
+    "transient",
+    `${doing}: ${why}; its own log says more (/.sprite/logs/services inside the Sprite)`,
+  );
+}
+
+/** How a command ended, and the last that it said. */
+export interface CommandEnd {
+  readonly code: number;
+  readonly output: string;
+}
+
+const OUTPUT_CHARS = 200;
+
+/**
+ * The end of a command. Frames have no lengths, so only the end of the answer can be trusted: `03` and the code.
+ * @throws SpriteSyncError `transient` when the answer does not end so: then nobody knows.
+ */
+export function checkExit(doing: string, bytes: Uint8Array): CommandEnd {
+  const code = bytes.at(-1);
+  // Which of it was stdout and which stderr cannot be told; the tags among it are control characters.
+  const text = new TextDecoder().decode(bytes.subarray(0, -2)).replaceAll(/[^\x20-\x7e]+/g, " ");
+  if (bytes.at(-2) === EXIT_TAG && code !== undefined)
+    return { code, output: text.slice(-OUTPUT_CHARS).trim() };
+  throw new SpriteSyncError("transient", `${doing}: the answer broke off before the command's end`);
+}
+
+function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    // Empty lines, and whatever a proxy put in between.
+    return undefined;
+  }
+}
