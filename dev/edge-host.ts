@@ -13,6 +13,8 @@ export interface EdgeHostOptions {
   readonly vars: Readonly<Record<string, string>>;
   /** Directory of the built demo page; without it there is none. */
   readonly demoDir?: string | undefined;
+  /** What Cloudflare says of every visitor, as `request.cf`; nothing unless given. */
+  readonly cf?: Readonly<Record<string, string>> | undefined;
   /** Told of each line that the Worker logs. */
   readonly onLog: (line: string, isError: boolean) => void;
   /** Edges on the one store of Durable Objects and KV, each in its own isolate; 1 is the default. */
@@ -55,7 +57,7 @@ export async function startEdgeHost(options: EdgeHostOptions): Promise<EdgeHost>
       kvPersist: `${options.persistDir}/kv`,
     }),
     // Miniflare would fetch a sample of request.cf from the network.
-    cf: false,
+    cf: options.cf ?? false,
     log: new Log(LogLevel.WARN),
     handleRuntimeStdio(stdout: Readable, stderr: Readable) {
       for (const [stream, isError] of [

@@ -33,6 +33,10 @@ export interface StackOptions {
   readonly platform?: Platform;
   /** How long a Sprite of sprites.dev runs on when nothing is connected to it, milliseconds. */
   readonly pauseAfterMs?: number;
+  /** Regions that Sprites may live in (machines); one, `lcl`, unless given. */
+  readonly regions?: readonly string[];
+  /** Where every browser is, as Cloudflare's `request.cf` says it. */
+  readonly cf?: Readonly<Record<string, string>>;
   readonly demoDir?: string | undefined;
   readonly edges?: number;
   /** Told the fleet's public address, names the Workers that shall run beside the edge. */
@@ -83,6 +87,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       port,
       persistDir: join(dataDir, "edge"),
       demoDir: options.demoDir,
+      cf: options.cf,
       edges: options.edges ?? 1,
       extraWorkers: options.extraWorkers?.(fleet.appUrl) ?? [],
       vars: { ...vars, ...edgeVars(passKeys, port, options) },
@@ -148,7 +153,7 @@ async function startMachines(dataDir: string, passKeys: string, options: StackOp
     FLY_API_TOKEN: fleet.token,
     FLY_PACE: "none",
     SPRITE_IMAGE,
-    SPRITE_REGIONS: "lcl",
+    SPRITE_REGIONS: (options.regions ?? ["lcl"]).join(","),
   };
   return { fleet, vars };
 }

@@ -8,6 +8,7 @@ import type { Env } from "./env.ts";
 import { fleetOf } from "./fleet-of.ts";
 import { Locator } from "./locator.ts";
 import { workersLog } from "./log.ts";
+import { ALL_REGIONS, locationHintOf, nearestFirst, positionOf } from "./regions.ts";
 import { Session, type SessionDeps } from "./session.ts";
 import type { SpritePlace } from "./sprite-place.ts";
 import { Wants } from "./wants.ts";
@@ -34,10 +35,15 @@ function sessionDeps(socket: WebSocket, request: Request, env: Env, config: Edge
   const id = crypto.randomUUID();
   const log = workersLog(logOptions(config));
   const upgrade = { headers: { Upgrade: "websocket" } };
-  const coordinator = (of: string) => env.COORDINATOR.get(env.COORDINATOR.idFromName(of));
+  const near = positionOf(request.cf);
+  const { regions } = fleetOf(env);
+  // A coordinator is made by the first session that asks it, near where that session's Sprite will be.
+  const hint = near && locationHintOf(nearestFirst(regions.length > 0 ? regions : ALL_REGIONS, near)[0]);
+  const coordinator = (of: string) =>
+    env.COORDINATOR.get(env.COORDINATOR.idFromName(of), hint && { locationHint: hint });
   const shard = (name: string) => env.DIRECTORY.get(env.DIRECTORY.idFromName(name));
   const ended = new AbortController();
-  const locator = new Locator({ coordinator, kv: env.ADDRESSES });
+  const locator = new Locator({ coordinator, kv: env.ADDRESSES, near });
   return {
     client: {
       send: (frame) => {

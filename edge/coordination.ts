@@ -7,6 +7,7 @@ import type { AwakePeriod, AwakePeriods } from "./awake-periods.ts";
 import * as awakePeriods from "./awake-periods.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Fleet, SpriteRecord } from "./fleet/fleet.ts";
+import { nearestFirst, type Position } from "./regions.ts";
 import { failedReply, type Reply } from "./reply.ts";
 import type { FreshPlace } from "./sprite-place.ts";
 
@@ -59,11 +60,15 @@ export class Coordination {
     this.#rules = deps.rules ?? awakePeriods;
   }
 
-  /** Where the Sprite is; created if there is none, woken if it sleeps. `fresh`: the caller could not reach it there. */
-  async locate(home: GroupId, fresh: boolean): Promise<Reply<FreshPlace>> {
+  /**
+   * Where the Sprite is; created if there is none, woken if it sleeps. `fresh`: the caller could not reach it there.
+   * @param near where the caller's browser is; a Sprite that has to be created gets the nearest region.
+   */
+  async locate(home: GroupId, fresh: boolean, near?: Position): Promise<Reply<FreshPlace>> {
     if (this.#flight) return this.#flight;
-    if (this.#trouble && this.#clock.now() < this.#trouble.until) return this.#trouble.reply;
-    const flight = this.#locate(home, fresh);
+    const now = this.#clock.now();
+    if (this.#trouble && now < this.#trouble.until) return repeated(this.#trouble, now);
+    const flight = this.#locate(home, fresh, near);
     this.#flight = flight;
     // The session that asked first may leave: the others wait for the same flight, so it must not end with that request.
     this.#deps.keep(flight);
@@ -96,11 +101,11 @@ export class Coordination {
     return waits;
   }
 
-  async #locate(home: GroupId, fresh: boolean): Promise<Reply<FreshPlace>> {
+  async #locate(home: GroupId, fresh: boolean, near?: Position): Promise<Reply<FreshPlace>> {
     try {
       const { sprite, periods } = await this.#deps.load();
       if (sprite && periods.awake && !fresh) return { ok: true, value: this.placeOf(sprite, periods) };
-      const wake = this.#wake(home, sprite);
+      const wake = this.#wake(home, sprite, near);
       return {
         ok: true,
         value: await withTimeout(wake, LIMITS.locateTimeoutMs, slowFleet(home), this.#clock.later),
@@ -118,8 +123,12 @@ export class Coordination {
     }
   }
 
-  async #wake(home: GroupId, known: SpriteRecord | undefined): Promise<FreshPlace> {
-    const sprite = (known && (await this.#wakeKnown(known))) ?? (await this.#create(home));
+  async #wake(
+    home: GroupId,
+    known: SpriteRecord | undefined,
+    near: Position | undefined,
+  ): Promise<FreshPlace> {
+    const sprite = (known && (await this.#wakeKnown(known))) ?? (await this.#create(home, known, near));
     // Read only now: while the fleet worked, a session may have met a new period.
     const { periods: before } = await this.#deps.load();
     const periods = { ...before, awake: true };
@@ -141,8 +150,16 @@ export class Coordination {
   }
 
   /** Looks for the Sprite by name and creates it if there is none: calls that the whole deployment has one budget for. */
-  async #create(home: GroupId): Promise<SpriteRecord> {
-    const { fleet, regions } = this.#deps.fleet();
+  async #create(
+    home: GroupId,
+    known: SpriteRecord | undefined,
+    near: Position | undefined,
+  ): Promise<SpriteRecord> {
+    const { fleet, regions: allowed } = this.#deps.fleet();
+    // A region is chosen once: whoever comes first after a loss must not draw the group to himself.
+    const regions = known?.region
+      ? [known.region, ...nearestFirst(allowed, near)]
+      : nearestFirst(allowed, near);
     const found = await fleet.ensure({ home, regions });
     return found.state === "running" ? found : fleet.wake(found);
   }
@@ -150,8 +167,13 @@ export class Coordination {
   /** How sessions reach the Sprite. */
   placeOf(sprite: SpriteRecord, { latest }: AwakePeriods): FreshPlace {
     const address = this.#deps.fleet().fleet.address(sprite);
-    return { ...address, boot: latest?.boot ?? null, after: latest?.number ?? 0 };
+    return { ...address, region: sprite.region, boot: latest?.boot ?? null, after: latest?.number ?? 0 };
   }
+}
+
+/** A refusal told again, with the pause that is left of it. */
+function repeated({ reply, until }: Trouble, now: number): Reply<never> {
+  return reply.ok || reply.retryAfterMs === undefined ? reply : { ...reply, retryAfterMs: until - now };
 }
 
 function slowFleet(home: GroupId): SpriteSyncError {

@@ -8,6 +8,7 @@ import type { Env } from "./env.ts";
 import type { SpriteRecord } from "./fleet/fleet.ts";
 import { fleetOf } from "./fleet-of.ts";
 import { workersLog } from "./log.ts";
+import type { Position } from "./regions.ts";
 import type { Reply } from "./reply.ts";
 import type { CoordinatorApi, FreshPlace, SpritePlace } from "./sprite-place.ts";
 
@@ -31,8 +32,8 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     log: () => this.#log(),
   });
 
-  async locate(home: string, fresh: boolean): Promise<Reply<FreshPlace>> {
-    return this.#coordination.locate(parseHome(home), fresh);
+  async locate(home: string, fresh: boolean, near?: Position): Promise<Reply<FreshPlace>> {
+    return this.#coordination.locate(parseHome(home), fresh, near);
   }
 
   async met(period: AwakePeriod): Promise<void> {

@@ -5,6 +5,7 @@ import { LIMITS } from "../shared/limits.ts";
 import { withTimeout } from "../shared/timeout.ts";
 import type { AwakePeriod } from "./awake-periods.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import type { Position } from "./regions.ts";
 import { unwrapReply } from "./reply.ts";
 import type { CoordinatorApi, FreshPlace, SpritePlace } from "./sprite-place.ts";
 
@@ -16,6 +17,8 @@ export interface LocatorDeps {
   readonly coordinator: (home: GroupId) => CoordinatorApi;
   /** Addresses that any coordinator has written; may be a minute old or missing, is never proof of anything. */
   readonly kv: { get(key: string, options: { type: "json"; cacheTtl: number }): Promise<unknown> };
+  /** Where the session's browser is. */
+  readonly near?: Position | undefined;
   readonly places?: LRUCache<GroupId, SpritePlace>;
   readonly flights?: Map<GroupId, Promise<SpritePlace>>;
   readonly clock?: Clock;
@@ -28,6 +31,7 @@ export class Locator {
   readonly #places: LRUCache<GroupId, SpritePlace>;
   readonly #flights: Map<GroupId, Promise<SpritePlace>>;
   readonly #clock: Clock;
+  readonly #near: Position | undefined;
   readonly #own = new Map<GroupId, Promise<SpritePlace>>();
   readonly #ended = Promise.withResolvers<never>();
 
@@ -37,6 +41,7 @@ export class Locator {
     this.#places = deps.places ?? isolatePlaces;
     this.#flights = deps.flights ?? isolateFlights;
     this.#clock = deps.clock ?? systemClock;
+    this.#near = deps.near;
     // Nobody may be listening when the session ends.
     this.#ended.promise.catch(() => undefined);
   }
@@ -83,8 +88,8 @@ export class Locator {
     this.#remember(home, { ...place, boot: period.boot });
   }
 
-  #remember(home: GroupId, { url, headers, boot }: SpritePlace): void {
-    this.#places.set(home, { url, headers, boot });
+  #remember(home: GroupId, { url, headers, boot, region }: SpritePlace): void {
+    this.#places.set(home, { url, headers, boot, ...(region && { region }) });
   }
 
   async #find(home: GroupId, fresh: boolean): Promise<SpritePlace> {
@@ -96,7 +101,7 @@ export class Locator {
 
   async #ask(home: GroupId, fresh: boolean): Promise<FreshPlace> {
     const place = unwrapReply(
-      await this.#limited(this.#coordinator(home).locate(home, fresh), LIMITS.locateTimeoutMs),
+      await this.#limited(this.#coordinator(home).locate(home, fresh, this.#near), LIMITS.locateTimeoutMs),
     );
     this.#remember(home, place);
     return place;

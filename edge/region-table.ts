@@ -1,0 +1,21 @@
+/** Made by `node dev/region-table.ts`; do not edit. Fly's regions (facts/fly-machines §3); degrees, north and east positive. */
+export const REGION_TABLE = [
+  { code: "ams", latitude: 52.374342, longitude: 4.895439, area: "europe" },
+  { code: "arn", latitude: 59.6512, longitude: 17.9178, area: "europe" },
+  { code: "bom", latitude: 19.097403, longitude: 72.874245, area: "asia_pacific" },
+  { code: "cdg", latitude: 48.860875, longitude: 2.353477, area: "europe" },
+  { code: "dfw", latitude: 32.778287, longitude: -96.7984, area: "north_america" },
+  { code: "ewr", latitude: 40.789543, longitude: -74.05653, area: "north_america" },
+  { code: "fra", latitude: 50.1167, longitude: 8.6833, area: "europe" },
+  { code: "gru", latitude: -23.549664, longitude: -46.65435, area: "south_america" },
+  { code: "iad", latitude: 39.02214, longitude: -77.462556, area: "north_america" },
+  { code: "jnb", latitude: -26.13629, longitude: 28.20298, area: "africa" },
+  { code: "lax", latitude: 33.9416, longitude: -118.4085, area: "north_america" },
+  { code: "lhr", latitude: 51.516434, longitude: -0.125656, area: "europe" },
+  { code: "nrt", latitude: 35.62161, longitude: 139.74185, area: "asia_pacific" },
+  { code: "ord", latitude: 41.891544, longitude: -87.63039, area: "north_america" },
+  { code: "sin", latitude: 1.3, longitude: 103.8, area: "asia_pacific" },
+  { code: "sjc", latitude: 37.3516, longitude: -121.89674, area: "north_america" },
+  { code: "syd", latitude: -33.86603, longitude: 151.20693, area: "asia_pacific" },
+  { code: "yyz", latitude: 43.64463, longitude: -79.38423, area: "north_america" },
+] as const;
