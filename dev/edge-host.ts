@@ -11,6 +11,8 @@ export interface EdgeHostOptions {
   readonly persistDir?: string | undefined;
   /** Overrides wrangler.toml's `[vars]`, and holds the secrets. */
   readonly vars: Readonly<Record<string, string>>;
+  /** Limits by the names of wrangler.toml's `[[ratelimits]]`. Without it nothing is limited: here all come from one address. */
+  readonly rateLimits?: RateLimits | undefined;
   /** Directory of the built demo page; without it there is none. */
   readonly demoDir?: string | undefined;
   /** What Cloudflare says of every visitor, as `request.cf`; nothing unless given. */
@@ -22,6 +24,9 @@ export interface EdgeHostOptions {
   /** Other Workers in the same workerd, each at an address of its own: what the edge is compared with. */
   readonly extraWorkers?: readonly ExtraWorker[];
 }
+
+/** How often something may happen in a period of so many seconds. */
+export type RateLimits = Readonly<Record<string, { readonly limit: number; readonly period: 10 | 60 }>>;
 
 export interface ExtraWorker {
   readonly name: string;
@@ -106,9 +111,17 @@ function edgeWorker(
   script: string,
   options: EdgeHostOptions,
 ): NamedWorker {
-  const { assets, ...rest } = fromConfig as WorkerOptions & { assets?: { directory?: string } };
+  const { assets, ratelimits, ...rest } = fromConfig as Omit<WorkerOptions, "ratelimits"> & {
+    assets?: { directory?: string };
+    ratelimits?: Record<string, { namespace_id: string }>;
+  };
+  const limits = Object.entries(ratelimits ?? {}).flatMap(([binding, { namespace_id }]) => {
+    const simple = options.rateLimits?.[binding];
+    return simple ? [[binding, { namespace_id, simple }] as const] : [];
+  });
   return {
     ...rest,
+    ratelimits: Object.fromEntries(limits),
     name,
     modules: [{ type: "ESModule", path: "worker.js", contents: script }],
     bindings: { ...(rest as { bindings?: object }).bindings, ...options.vars },

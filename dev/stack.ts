@@ -8,7 +8,7 @@ import type { Log } from "../shared/log.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
 import { packRelease } from "../sprite/release.ts";
 import { checkPort, lockData } from "./data-lock.ts";
-import { type EdgeHost, type ExtraWorker, startEdgeHost } from "./edge-host.ts";
+import { type EdgeHost, type ExtraWorker, type RateLimits, startEdgeHost } from "./edge-host.ts";
 import { freePort } from "./fleet/free-port.ts";
 import {
   type FleetHost,
@@ -39,6 +39,9 @@ export interface StackOptions {
   readonly cf?: Readonly<Record<string, string>>;
   readonly demoDir?: string | undefined;
   readonly edges?: number;
+  /** More settings of the edge. */
+  readonly edgeVars?: Readonly<Record<string, string>>;
+  readonly rateLimits?: RateLimits;
   /** Told the fleet's public address, names the Workers that shall run beside the edge. */
   readonly extraWorkers?: (fleetAppUrl: string) => readonly ExtraWorker[];
   /** What runs Sprites; processes on this computer unless given. */
@@ -90,7 +93,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       cf: options.cf,
       edges: options.edges ?? 1,
       extraWorkers: options.extraWorkers?.(fleet.appUrl) ?? [],
-      vars: { ...vars, ...edgeVars(passKeys, port, options) },
+      vars: { ...vars, ...edgeVars(passKeys, port, options), ...options.edgeVars },
+      rateLimits: options.rateLimits,
       onLog: options.onEdgeLine ?? (() => undefined),
     });
   let edge = await startEdge();

@@ -1,11 +1,14 @@
+import { errorMessage } from "../shared/control.ts";
 import type { CoValueId } from "../shared/ids.ts";
 import { attachSprite } from "./attach.ts";
+import type { Client } from "./client.ts";
+import { mayOnceMore, tooManySprites } from "./client-limits.ts";
 import { closeQuietly } from "./close-quietly.ts";
 import { type EdgeConfig, logOptions } from "./config.ts";
 import { dialSprite } from "./dial.ts";
-import { Directory } from "./directory.ts";
 import type { Env } from "./env.ts";
 import { fleetOf } from "./fleet-of.ts";
+import { GuardedDirectory } from "./guarded-directory.ts";
 import { Locator } from "./locator.ts";
 import { workersLog } from "./log.ts";
 import { ALL_REGIONS, locationHintOf, nearestFirst, positionOf } from "./regions.ts";
@@ -14,13 +17,20 @@ import type { SpritePlace } from "./sprite-place.ts";
 import { Wants } from "./wants.ts";
 import { watchSprite } from "./watch.ts";
 
-/**
- * Answers a browser's upgrade with a session: the only place where a session meets workerd.
- * @param home a group that the client says it will use; it is attached at once if it exists.
- */
-export function acceptSession(request: Request, env: Env, config: EdgeConfig, home?: CoValueId): Response {
+export interface Upgrade {
+  readonly request: Request;
+  readonly env: Env;
+  readonly config: EdgeConfig;
+  readonly client: Client;
+  /** A group that the client says it will use; it is attached at once if it exists. */
+  readonly home?: CoValueId | undefined;
+}
+
+/** Answers a browser's upgrade with a session: the only place where a session meets workerd. */
+export function acceptSession(upgrade: Upgrade): Response {
   const { 0: client, 1: server } = new WebSocketPair();
-  const session = new Session(sessionDeps(server, request, env, config));
+  const session = new Session(sessionDeps(server, upgrade));
+  const { home } = upgrade;
   // Listeners before accept: events begin to flow with it. The client's leaving closes nothing by itself.
   server.addEventListener("message", ({ data }) => session.receive(data));
   server.addEventListener("close", () => session.end());
@@ -31,7 +41,7 @@ export function acceptSession(request: Request, env: Env, config: EdgeConfig, ho
   return new Response(null, { status: 101, webSocket: client });
 }
 
-function sessionDeps(socket: WebSocket, request: Request, env: Env, config: EdgeConfig): SessionDeps {
+function sessionDeps(socket: WebSocket, { request, env, config, client }: Upgrade): SessionDeps {
   const id = crypto.randomUUID();
   const log = workersLog(logOptions(config));
   const upgrade = { headers: { Upgrade: "websocket" } };
@@ -44,19 +54,24 @@ function sessionDeps(socket: WebSocket, request: Request, env: Env, config: Edge
   const shard = (name: string) => env.DIRECTORY.get(env.DIRECTORY.idFromName(name));
   const ended = new AbortController();
   const locator = new Locator({ coordinator, kv: env.ADDRESSES, near });
+  const send = (frame: string) => {
+    try {
+      socket.send(frame);
+    } catch {
+      // Closing: its close event ends the session.
+    }
+  };
+  const guard = {
+    mayFound: () => mayOnceMore(env.NEW_SPRITES, client, log),
+    onRefused: () => send(errorMessage(tooManySprites())),
+  };
   return {
     client: {
-      send: (frame) => {
-        try {
-          socket.send(frame);
-        } catch {
-          // Closing: its close event ends the session.
-        }
-      },
+      send,
       close: (code, reason) => closeQuietly(socket, code, reason),
     },
     dc: String(request.cf?.colo ?? "local"),
-    directory: new Directory({ shard, log }),
+    directory: new GuardedDirectory({ shard, log }, guard),
     policy: config.PLACEMENT,
     dial: async (of, fresh) => {
       const { credentials } = fleetOf(env).fleet;

@@ -3,6 +3,7 @@ import { SpriteSyncError } from "../shared/errors.ts";
 import { LIMITS } from "../shared/limits.ts";
 import { parsePassKeys } from "../shared/pass.ts";
 import { PLACEMENT_POLICIES } from "../shared/placement.ts";
+import { CLIENT_AUTHS, type ClientAuth, parseClientAuth } from "./client-auth.ts";
 import type { LogOptions } from "./log.ts";
 
 const url = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/+$/, ""));
@@ -24,6 +25,9 @@ const common = {
   SPRITE_DURABILITY: z.enum(["flush", "fsync"]),
   /** The address under which Sprites reach this edge, `wss://…/sync`, to follow parent groups in other homes. */
   SYNC_URL: z.url({ protocol: /^wss?$/ }),
+  /** Whom the edge lets in, and the secrets by which it knows them; see `parseClientAuth`. */
+  CLIENT_AUTH: z.enum(CLIENT_AUTHS).default("open"),
+  CLIENT_KEYS: z.string().optional(),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   LOG_FORMAT: z.enum(["object", "json"]).default("object"),
 };
@@ -59,8 +63,18 @@ const sprites = z.object({
   SPRITE_RELEASE: z.string().min(1),
 });
 
-const schema = z.discriminatedUnion("FLEET", [machines, sprites], {
+const fleets = z.discriminatedUnion("FLEET", [machines, sprites], {
   error: 'FLEET must be "machines" or "sprites"',
+});
+
+const schema = fleets.transform((values, context) => {
+  try {
+    return { ...values, clientAuth: parseClientAuth(values.CLIENT_AUTH, values.CLIENT_KEYS) };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    context.addIssue({ code: "custom", path: ["CLIENT_AUTH"], message });
+    return z.NEVER;
+  }
 });
 
 /** The names of all settings, for the documentation's test. */
@@ -73,7 +87,8 @@ export function logOptions(config: EdgeConfig): LogOptions {
   return { least: config.LOG_LEVEL, format: config.LOG_FORMAT };
 }
 
-export type EdgeConfig = Readonly<z.infer<typeof schema>>;
+/** The variables as they are named, and what several of them mean together. */
+export type EdgeConfig = Readonly<z.infer<typeof fleets> & { clientAuth: ClientAuth }>;
 
 const parsed = new WeakMap<object, EdgeConfig>();
 

@@ -1,3 +1,4 @@
+import type { RateLimiter } from "./client-limits.ts";
 import type { Coordinator } from "./coordinator.ts";
 import type { DirectoryShard } from "./directory-shard.ts";
 
@@ -7,5 +8,8 @@ export interface Env {
   readonly COORDINATOR: DurableObjectNamespace<Coordinator>;
   readonly ADDRESSES: KVNamespace;
   readonly ASSETS: Fetcher;
+  /** New sessions, and new Sprites, that one client may have; without the binding there is no limit. */
+  readonly NEW_SESSIONS?: RateLimiter;
+  readonly NEW_SPRITES?: RateLimiter;
   readonly [variable: string]: unknown;
 }

@@ -1,9 +1,12 @@
 import { Hono } from "hono";
 import { ERROR_TABLE, SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
-import { parseCoValueId } from "../shared/ids.ts";
+import { type CoValueId, parseCoValueId } from "../shared/ids.ts";
 import { acceptSession } from "./accept.ts";
-import { parseConfig } from "./config.ts";
+import { clientOf, networkOf } from "./client.ts";
+import { mayOnceMore, tooManySessions } from "./client-limits.ts";
+import { logOptions, parseConfig } from "./config.ts";
 import type { Env } from "./env.ts";
+import { workersLog } from "./log.ts";
 
 export { Coordinator } from "./coordinator.ts";
 export { DirectoryShard } from "./directory-shard.ts";
@@ -16,17 +19,13 @@ app.get("/health", (c) => {
   return c.json({ status: "ok" });
 });
 
-app.get("/sync", (c) => {
-  requireUpgrade(c.req.raw);
-  return acceptSession(c.req.raw, c.env, parseConfig(c.env));
-});
+app.get("/sync", (c) => openSession(c.req.raw, c.env));
 
 app.get("/sync/:groupId", (c) => {
-  requireUpgrade(c.req.raw);
   const home = parseCoValueId(c.req.param("groupId"));
   if (!home)
     throw new SpriteSyncError("bad-message", "what follows /sync/ must be the id of a group (co_z…)");
-  return acceptSession(c.req.raw, c.env, parseConfig(c.env), home);
+  return openSession(c.req.raw, c.env, home);
 });
 
 // Everything else is the demo page; a plain 404 where the deployment has no assets.
@@ -34,6 +33,7 @@ app.get("*", (c) => (c.env.ASSETS ? c.env.ASSETS.fetch(c.req.raw) : c.notFound()
 
 app.onError((thrown, c) => {
   const error = toSpriteSyncError(thrown, "transient");
+  if (error.retryAfterMs) c.header("Retry-After", String(Math.ceil(error.retryAfterMs / 1_000)));
   return c.json({ error: error.code, message: error.message }, ERROR_TABLE[error.code].httpStatus);
 });
 
@@ -42,4 +42,18 @@ export default app;
 function requireUpgrade(request: Request): void {
   if (request.headers.get("Upgrade")?.toLowerCase() === "websocket") return;
   throw new SpriteSyncError("bad-frame", "this address speaks WebSocket: connect with ws:// or wss://");
+}
+
+/** Lets a client in, or throws what is answered instead: before anything of it has been read, and nothing woken. */
+async function openSession(request: Request, env: Env, home?: CoValueId): Promise<Response> {
+  requireUpgrade(request);
+  const config = parseConfig(env);
+  const log = workersLog(logOptions(config));
+  const client = await clientOf(request, config).catch(async (refusal) => {
+    // Keys must not be guessed faster than connections are made.
+    const guessing = { kind: "visitor", countedBy: networkOf(request) } as const;
+    throw (await mayOnceMore(env.NEW_SESSIONS, guessing, log)) ? refusal : tooManySessions();
+  });
+  if (!(await mayOnceMore(env.NEW_SESSIONS, client, log))) throw tooManySessions();
+  return acceptSession({ request, env, config, client, home });
 }

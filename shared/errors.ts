@@ -18,6 +18,7 @@ export const ERROR_TABLE = {
   "foreign-covalue": { retry: false, closeCode: 4403, httpStatus: 403 },
   "missing-dependency": { retry: true, closeCode: 4403, httpStatus: 403 },
   "bad-pass": { retry: false, closeCode: 4401, httpStatus: 401 },
+  "client-refused": { retry: false, closeCode: 4401, httpStatus: 401 },
   "wrong-sprite": { retry: true, closeCode: 4421, httpStatus: 421 },
   overloaded: { retry: true, closeCode: 1013, httpStatus: 503 },
   asleep: { retry: true, closeCode: 4900, httpStatus: 503 },

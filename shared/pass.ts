@@ -1,4 +1,4 @@
-import { jwtVerify, SignJWT } from "jose";
+import { errors, type JWTPayload, jwtVerify, SignJWT } from "jose";
 import { SpriteSyncError } from "./errors.ts";
 import { asHome, type GroupId, isCoValueId } from "./ids.ts";
 import { LIMITS } from "./limits.ts";
@@ -10,6 +10,8 @@ import { type SpriteName, spriteNameOf } from "./sprite-name.ts";
 export const PASS_HEADER = "x-sprite-pass";
 
 const ALGORITHM = "HS256";
+/** The audience of passes that Sprites make; no Sprite's name looks like it. */
+const EDGE = "edge";
 
 /** What a pass says: this session may open a socket to this Sprite, for this home. */
 export interface Pass {
@@ -28,13 +30,14 @@ export interface Pass {
 export type PassKeys = readonly [Uint8Array, ...Uint8Array[]];
 
 /**
- * Reads `PASS_KEYS`: one or two secrets of at least 32 characters, separated by a comma.
+ * Reads `PASS_KEYS`: one or two secrets of at least 32 characters, separated by a comma. Two are enough for a rotation, and
+ * each one more is one more that can leak.
  * @throws SpriteSyncError `config-invalid`
  */
 export function parsePassKeys(text: string): PassKeys {
   const [first, ...others] = text.split(",").map((part) => part.trim());
   const keys = [first ?? "", ...others];
-  if (keys.some((key) => key.length < 32)) {
+  if (keys.length > 2 || keys.some((key) => key.length < 32)) {
     throw new SpriteSyncError(
       "config-invalid",
       "PASS_KEYS must hold one secret, or two separated by a comma, of at least 32 characters each; make one with `openssl rand -hex 32`",
@@ -49,10 +52,19 @@ export function signPass(
   { home, session, after }: Pick<Pass, "home" | "session"> & Partial<Pick<Pass, "after">>,
   keys: PassKeys,
 ): Promise<string> {
-  return new SignJWT({ home, ...(after !== undefined && { after }) })
+  return sign({ home, ...(after !== undefined && { after }) }, spriteNameOf(home), session, keys);
+}
+
+/** A pass by which a Sprite, as a client of the edge, proves that it is one: audience = the edge, subject = the Sprite. */
+export function signSpritePass(home: GroupId, keys: PassKeys): Promise<string> {
+  return sign({ home }, EDGE, spriteNameOf(home), keys);
+}
+
+function sign(claims: JWTPayload, audience: string, subject: string, keys: PassKeys): Promise<string> {
+  return new SignJWT(claims)
     .setProtectedHeader({ alg: ALGORITHM })
-    .setAudience(spriteNameOf(home))
-    .setSubject(session)
+    .setAudience(audience)
+    .setSubject(subject)
     .setIssuedAt()
     .setExpirationTime(`${LIMITS.passTtlSeconds}s`)
     .sign(keys[0]);
@@ -63,24 +75,46 @@ export function signPass(
  * @throws SpriteSyncError `bad-pass`; its message names the check that failed and never the token.
  */
 export async function verifyPass(token: string, sprite: SpriteName, keys: PassKeys): Promise<Pass> {
+  const { home, session, payload } = await verify(token, sprite, keys);
+  if (spriteNameOf(home) !== sprite) {
+    throw new SpriteSyncError("bad-pass", "the pass names a home that is not this Sprite's");
+  }
+  const after = Number.isSafeInteger(payload.after) ? Number(payload.after) : undefined;
+  return { sprite, home, session, after };
+}
+
+/**
+ * Checks the pass of a Sprite that connects to the edge.
+ * @throws SpriteSyncError `bad-pass`
+ */
+export async function verifySpritePass(token: string, keys: PassKeys): Promise<SpriteName> {
+  const { home, session } = await verify(token, EDGE, keys);
+  if (spriteNameOf(home) === session) return spriteNameOf(home);
+  throw new SpriteSyncError("bad-pass", "the pass names a home that is not its Sprite's");
+}
+
+async function verify(token: string, audience: string, keys: PassKeys) {
   let reason = "no key";
   for (const key of keys) {
     try {
       const { payload } = await jwtVerify(token, key, {
         algorithms: [ALGORITHM],
-        audience: sprite,
+        audience,
         clockTolerance: LIMITS.passClockToleranceSeconds,
-        requiredClaims: ["exp", "sub", "home"],
+        requiredClaims: ["iat", "exp", "sub", "home"],
       });
-      const home = payload.home;
-      if (!isCoValueId(home) || spriteNameOf(asHome(home)) !== sprite) {
-        throw new SpriteSyncError("bad-pass", "the pass names a home that is not this Sprite's");
+      const { iat = 0, exp = Number.POSITIVE_INFINITY, sub = "", home } = payload;
+      // Of the two claims alone: the clock of this Machine may be behind (facts/fly-machines §2.5).
+      if (exp - iat > LIMITS.passTtlSeconds) {
+        throw new SpriteSyncError("bad-pass", "the pass lives longer than passes are made for");
       }
-      const after = Number.isSafeInteger(payload.after) ? Number(payload.after) : undefined;
-      return { sprite, home: asHome(home), session: payload.sub ?? "", after };
+      if (!isCoValueId(home)) throw new SpriteSyncError("bad-pass", "the pass names no home");
+      return { home: asHome(home), session: sub, payload };
     } catch (error) {
       if (error instanceof SpriteSyncError) throw error;
       reason = error instanceof Error ? error.message : String(error);
+      // Another key may have signed it; but what else is wrong stays wrong.
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) break;
     }
   }
   throw new SpriteSyncError("bad-pass", `the pass was refused: ${reason}`);

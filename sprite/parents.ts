@@ -3,6 +3,7 @@ import { WebSocketPeerWithReconnection } from "cojson-transport-ws";
 import WebSocket from "ws";
 import { isCoValueId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
+import { PASS_HEADER } from "../shared/pass.ts";
 import type { Home } from "./home.ts";
 
 /** First wait before a reconnect; cojson-transport-ws adds it up with each failure. */
@@ -12,6 +13,8 @@ export interface ParentsDeps {
   readonly home: Home;
   /** The edge's address for clients. */
   readonly syncUrl: string;
+  /** A new pass for the edge, which asks other clients for theirs and counts their connections. */
+  readonly pass: () => Promise<string>;
   readonly log: Log;
   readonly onActivity: () => void;
 }
@@ -59,13 +62,13 @@ export class Parents {
 
   private connect(): void {
     if (this.connection) return;
-    const { home, syncUrl, log, onActivity } = this.deps;
+    const { home, syncUrl, pass, log, onActivity } = this.deps;
     const { syncManager } = home.node;
     log.info({}, "following parent groups of other homes through the edge");
     this.connection = new WebSocketPeerWithReconnection({
       peer: syncUrl,
       reconnectionTimeout: RECONNECT_MS,
-      WebSocketConstructor: WebSocket,
+      WebSocketConstructor: withPass(pass),
       addPeer: (peer) => {
         const { incoming, outgoing } = peer;
         const listen = incoming.onMessage.bind(incoming);
@@ -91,4 +94,20 @@ export class Parents {
       if (this.isFollowed(core.id)) edge.sendLoadRequest(core, "low-priority");
     }
   }
+}
+
+/** Sockets whose upgrades carry a pass, made when each of them is opened: reconnects happen hours later. */
+function withPass(pass: () => Promise<string>) {
+  return class extends WebSocket {
+    constructor(url: string) {
+      super(url, {
+        finishRequest: (request) => {
+          pass().then(
+            (token) => request.setHeader(PASS_HEADER, token).end(),
+            (error: Error) => request.destroy(error),
+          );
+        },
+      });
+    }
+  };
 }

@@ -8,7 +8,7 @@ import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import type { GroupId } from "../shared/ids.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
-import type { PassKeys } from "../shared/pass.ts";
+import { type PassKeys, signSpritePass } from "../shared/pass.ts";
 import { openCrypto } from "./crypto.ts";
 import { checkPass } from "./gatekeeper.ts";
 import { type Home, openHome } from "./home.ts";
@@ -116,7 +116,8 @@ export class Sprite {
       const [storage, crypto] = await Promise.all([openStorage(), openCrypto()]);
       const home = openHome(role.kind === "home" ? role.home : undefined, storage, crypto);
       if (syncUrl && role.kind === "home") {
-        this.parents = new Parents({ home, syncUrl, log, onActivity: () => this.touch() });
+        const pass = () => signSpritePass(role.home, role.passKeys);
+        this.parents = new Parents({ home, syncUrl, pass, log, onActivity: () => this.touch() });
       }
       this.home = home;
       this.storage = storage;
