@@ -10,7 +10,7 @@ import { startTestStack, type TestStack } from "../support/test-stack.ts";
 import { openWire } from "../support/wire.ts";
 
 /** Homes that a client may found in ten seconds. */
-const LIMIT = 3;
+const LIMIT = 4;
 const KEY = "a-key-that-clients-of-the-edge-know";
 
 /** What an upgrade is answered: 101, or the refusal. */
