@@ -78,6 +78,8 @@ export class Sprite {
   private upgrades = 0;
   /** The number of this awake period; known once an upgrade has been let in. */
   private period = 0;
+  /** Settles when the count of awake periods is on the disk; never rejects. */
+  private counting: Promise<unknown> = Promise.resolve();
   private opened = 0;
   private closing: Promise<void> | undefined;
 
@@ -145,7 +147,7 @@ export class Sprite {
       const pass = role.kind === "home" && (await checkPass(request, role.home, role.passKeys));
       // Begun while the storage opens; what it has to say matters only if that succeeds.
       const period = pass && role.kind === "home" ? role.periods.begin(pass.after) : undefined;
-      period?.catch(() => undefined);
+      if (period) this.counting = period.catch(() => undefined);
       if (!(await this.opening)) {
         throw new SpriteSyncError("storage-failed", "the storage of this Sprite does not open; see its log");
       }
@@ -234,6 +236,8 @@ export class Sprite {
     // The last frames are on their way: the process must not end under them.
     await waitWhile(() => this.upstreams.size > 0, GOODBYE_MS);
     for (const upstream of this.upstreams) upstream.terminate();
+    // Whoever stops a Sprite may take its disk away next.
+    await this.counting;
     await this.deps.listener.close();
   }
 

@@ -3,7 +3,7 @@ import { copyFile, mkdir, open, readdir, rename, rm, stat } from "node:fs/promis
 import { dirname, join, resolve } from "node:path";
 import { SpriteSyncError } from "../../shared/errors.ts";
 import type { OnProgress } from "./export.ts";
-import { COPYING, freezeFiles } from "./frozen-files.ts";
+import { freezeFiles } from "./frozen-files.ts";
 import { openEngine } from "./open-storage.ts";
 import { openView } from "./store-view.ts";
 
@@ -39,7 +39,7 @@ export async function checkpointStore(
     try {
       const [from, to] = [join(view.directory, "db"), join(part, "db")];
       if (view.frozen) await copyFiles(from, to, onProgress);
-      else await freezeFiles(from, to, COPYING);
+      else await freezeFiles(from, to, { links: false });
     } finally {
       await view.close();
     }

@@ -1,9 +1,12 @@
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import WebSocket from "ws";
 import { SpriteSyncError } from "../../shared/errors.ts";
 import { PASS_HEADER, parsePassKeys, signPass } from "../../shared/pass.ts";
+import { PeriodCount } from "../../sprite/period-count.ts";
 import { openStorage } from "../../sprite/storage/index.ts";
 import { until } from "../support/until.ts";
 import {
@@ -82,6 +85,32 @@ test("A Sprite whose storage does not open refuses everybody, says so, and can b
   expect(response.status).toBe(503);
   expect(await response.json()).toEqual({ status: "storage-failed", storage: "failed" });
   await sprite.sprite.close();
+});
+
+test("Stopped, it first finishes what it writes beside its store, even if the storage did not open", async () => {
+  const group = newGroup(newAccount());
+  const directory = temporaryDirectory();
+  let write = () => {};
+  const writes = new Promise<void>((resolve) => {
+    write = resolve;
+  });
+  class SlowCount extends PeriodCount {
+    override async begin(after: number | undefined): Promise<number> {
+      await writes;
+      return super.begin(after);
+    }
+  }
+  const periods = new SlowCount(join(directory, "awake-periods"));
+  const sprite = await startSprite(group.id, {
+    role: { kind: "home", home: asGroupId(group.id), passKeys: PASS_KEYS, periods },
+    openStorage: () => Promise.reject(new SpriteSyncError("storage-failed", "the disk is gone")),
+  });
+  const pass = await signPass({ home: sprite.home, session: "s", after: 0 }, PASS_KEYS);
+  expect((await refusal(sprite.url, { [PASS_HEADER]: pass }))[0]).toBe(503);
+  const stopping = sprite.sprite.close();
+  write();
+  await stopping;
+  expect(readdirSync(directory)).toEqual(["awake-periods"]);
 });
 
 test("Upgrades wait for a storage that takes its time to open", async () => {

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { copyFile, link } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -9,7 +8,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { auditStore } from "../../../sprite/storage/audit.ts";
 import { checkpointStore } from "../../../sprite/storage/checkpoint.ts";
 import type { Engine } from "../../../sprite/storage/engine.ts";
-import { freezeFiles } from "../../../sprite/storage/frozen-files.ts";
+import { type FreezingSteps, freezeFiles, STEPS } from "../../../sprite/storage/frozen-files.ts";
 import { openEngine } from "../../../sprite/storage/open-storage.ts";
 import { SpriteStorage } from "../../../sprite/storage/sprite-storage.ts";
 import { openView } from "../../../sprite/storage/store-view.ts";
@@ -98,7 +97,8 @@ test("a view of a busy store is sound, has all that was acknowledged before, and
   await store.stop();
 });
 
-test("files that change between two steps of freezing them are taken anew", async () => {
+/** A store in this process, and what changes its files in the two ways that RocksDB has. */
+async function changingStore() {
   const directory = newDirectory();
   const engine = await openEngine(directory);
   const storage = new SpriteStorage(engine);
@@ -109,36 +109,103 @@ test("files that change between two steps of freezing them are taken anew", asyn
     stored += 50;
     await engine.journal.flushTables();
   };
-  // With what a reader has open, old tables stay on the disk for a while: a stale list of files can be taken without an error.
+  const acknowledged = () => new Map([[`1 ${coSessionOf(1)}`, stored]]);
+  return { directory, engine, storage, write, acknowledged };
+}
+
+/** Calls `meddle` before each step. */
+function meddlingSteps(meddle: (step: number) => Promise<void>): FreezingSteps {
+  let step = 0;
+  const before =
+    <Args extends unknown[], Result>(take: (...args: Args) => Result | Promise<Result>) =>
+    async (...args: Args): Promise<Result> => {
+      await meddle(step++);
+      return take(...args);
+    };
+  return { ...STEPS, list: before(STEPS.list), link: before(STEPS.link), open: before(STEPS.open) };
+}
+
+test("files that change between two steps of freezing them do not harm the copy", async () => {
+  const { directory, engine, storage, write, acknowledged } = await changingStore();
+  // With what a reader has open, old tables stay on the disk for a while; without, they go away at once.
   const rewrite = async () => {
     const reading = engine.journal.rows("");
     await reading.next();
     await engine.journal.compact();
     return reading;
   };
-  for (const change of [write, rewrite]) {
-    for (let step = 0; step < 7; step++) {
+  const rewriteAtOnce = () => engine.journal.compact();
+  const cases = [
+    { links: true, change: write },
+    { links: true, change: rewrite },
+    { links: true, change: rewriteAtOnce },
+    { links: false, change: rewriteAtOnce },
+  ];
+  for (const { links, change } of cases) {
+    for (let step = 0; step < 6; step++) {
       await write();
-      const acknowledged = new Map([[`1 ${coSessionOf(1)}`, stored]]);
-      let steps = 0;
+      const before = acknowledged();
+      let reached = 0;
       let reading: AsyncGenerator | undefined;
-      const meddling =
-        (take: (from: string, to: string) => Promise<void>) => async (from: string, to: string) => {
-          if (steps++ === step) reading = (await change()) ?? undefined;
-          await take(from, to);
-        };
-      const copy = newDirectory();
-      await freezeFiles(join(directory, "db"), join(copy, "db"), {
-        table: meddling(link),
-        other: meddling(copyFile),
+      const steps = meddlingSteps(async (now) => {
+        reached = now;
+        if (now === step) reading = (await change()) ?? undefined;
       });
-      expect(steps, "the step was reached").toBeGreaterThan(step);
+      const copy = newDirectory();
+      await freezeFiles(join(directory, "db"), join(copy, "db"), { links, steps });
+      expect(reached, "the step was reached").toBeGreaterThanOrEqual(Math.min(step, 4));
       const frozen = await openEngine(copy, { readOnly: true });
-      expect(await faultsOf(frozen, acknowledged), `changed before step ${step}`).toEqual([]);
+      expect(await faultsOf(frozen, before), `changed before step ${step}`).toEqual([]);
       await frozen.close();
       await reading?.return(undefined);
     }
   }
+  await storage.close();
+});
+
+test("a store whose files change before every step, for half a minute, is frozen as soon as it lets a moment pass", async () => {
+  const { directory, engine, storage, write, acknowledged } = await changingStore();
+  let [now, pauses, changes] = [0, 0, 0];
+  const steps: FreezingSteps = {
+    ...meddlingSteps(async () => {
+      if (now > 30_000) return;
+      changes++;
+      await write();
+      await engine.journal.compact();
+    }),
+    now: () => now,
+    // The clock runs faster than the store, or this would take half a minute.
+    pause: async (ms) => {
+      pauses++;
+      now += 30 * ms;
+    },
+  };
+  const copy = newDirectory();
+  await freezeFiles(join(directory, "db"), join(copy, "db"), { steps });
+  expect(pauses).toBeGreaterThan(10);
+  expect(changes).toBeGreaterThan(pauses);
+  const frozen = await openEngine(copy, { readOnly: true });
+  expect(await faultsOf(frozen, acknowledged())).toEqual([]);
+  await frozen.close();
+  await storage.close();
+});
+
+test("a store that never lets a moment pass is given up after a minute, with a sentence that says why", async () => {
+  const { directory, storage, write } = await changingStore();
+  await write();
+  let now = 0;
+  const gone = () => {
+    throw Object.assign(new Error("no such file"), { code: "ENOENT" });
+  };
+  const pause = async (ms: number) => {
+    now += ms;
+  };
+  const copy = newDirectory();
+  const freezing = freezeFiles(join(directory, "db"), join(copy, "db"), {
+    steps: { ...STEPS, link: gone, now: () => now, pause },
+  });
+  await expect(freezing).rejects.toThrow("changes too fast");
+  expect(now).toBeGreaterThan(60_000);
   await storage.close();
 });
 
