@@ -13,6 +13,9 @@ export type Durability = (typeof DURABILITIES)[number];
 /** Where a Sprite's disk is mounted unless `SPRITE_DATA` says otherwise. */
 const DEFAULT_DATA = "/data/hypercore-storage";
 
+/** Where a Fly Sprite's runtime listens (facts/fly-sprites §4). */
+const DEFAULT_RUNTIME_SOCKET = "/.sprite/api.sock";
+
 /** What one Sprite runs with. Everything that the environment decides is in here. */
 export interface Config {
   readonly home: GroupId;
@@ -23,6 +26,10 @@ export interface Config {
   /** Idle time before it sleeps; 0 = never. */
   readonly sleepAfterMs: number;
   readonly durability: Durability;
+  /** Names what a fleet has installed here; said in the hello, so that the edge can tell whether it is the present one. */
+  readonly setup: string | undefined;
+  /** Socket of a Fly Sprite's runtime. There is one only inside of a Fly Sprite. */
+  readonly runtimeSocket: string;
   /** The edge's address for clients, to follow foreign parent groups; without it they are not followed. */
   readonly syncUrl: string | undefined;
   readonly logLevel: LogLevel;
@@ -67,6 +74,8 @@ const ENVIRONMENT = z.object({
     LIMITS.sleepAfterSeconds,
   ),
   SPRITE_DURABILITY: z._default(oneOf(DURABILITIES), "fsync"),
+  SPRITE_SETUP: z.optional(z.string().check(z.regex(/^[\w.]{1,64}$/, "must be a short name"))),
+  SPRITE_RUNTIME_SOCKET: z._default(z.string(), DEFAULT_RUNTIME_SOCKET),
   SYNC_URL: z.optional(z.url({ protocol: /^wss?$/, error: "must be a ws:// or wss:// address" })),
   LOG_LEVEL: z._default(oneOf(LOG_LEVELS), "info"),
 });
@@ -92,6 +101,8 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     passKeys: values.PASS_KEYS,
     sleepAfterMs: values.SPRITE_SLEEP_AFTER * 1_000,
     durability: values.SPRITE_DURABILITY,
+    setup: values.SPRITE_SETUP,
+    runtimeSocket: values.SPRITE_RUNTIME_SOCKET,
     syncUrl: values.SYNC_URL,
     logLevel: values.LOG_LEVEL,
   });

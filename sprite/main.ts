@@ -23,8 +23,9 @@ async function main(): Promise<void> {
   const storage = openStorage(config.data, { durability: config.durability });
   // It may fail before the Sprite is there to say so; that must not end the process.
   storage.catch(() => undefined);
-  const [{ routeCojsonLog }, { PeriodCount }, { Sprite }] = await Promise.all([
+  const [{ routeCojsonLog }, { openGuestApi }, { PeriodCount }, { Sprite }] = await Promise.all([
     import("./cojson-log.ts"),
+    import("./guest-api.ts"),
     import("./period-count.ts"),
     import("./sprite.ts"),
   ]);
@@ -43,6 +44,8 @@ async function main(): Promise<void> {
       return opened;
     },
     listener,
+    setup: config.setup,
+    guest: openGuestApi(config.runtimeSocket),
     sleepAfterMs: config.sleepAfterMs,
     syncUrl: config.syncUrl,
     log,

@@ -12,6 +12,18 @@ export interface Health {
   readonly status: string;
   /** `ok`, `opening`, or `failed`: the disk takes no writes. */
   readonly storage: string;
+  /** What a fleet has installed here, by the name that the fleet gave it. */
+  readonly setup: string | undefined;
+}
+
+/** What a fleet is told that looks for a Sprite which could sleep, or which it may restart. */
+export interface Idleness {
+  /** How long nothing has happened, milliseconds; 0 while something is under way. */
+  readonly idleMs: number;
+  /** Stores that are not on disk yet. */
+  readonly pending: number;
+  /** Whether it sleeps now, or has begun to. */
+  readonly asleep: boolean;
 }
 
 export interface ServerDeps {
@@ -23,10 +35,16 @@ export interface ServerDeps {
    */
   readonly authorize: (request: IncomingMessage) => Promise<string>;
   readonly onSocket: (socket: WebSocket, session: string) => void;
+  /**
+   * Answers the fleet's question for its idleness; with `sleep` it goes to sleep if it has nothing to do.
+   * @throws SpriteSyncError whose `httpStatus` is answered.
+   */
+  readonly idleness: (request: IncomingMessage, sleep: boolean) => Promise<Idleness>;
 }
 
 const SYNC_PATH = "/sync";
 const HEALTH_PATH = "/healthz";
+const SLEEP_PATH = "/sleep";
 
 /** The HTTP side of a Sprite: its health, and the WebSocket endpoint. */
 export function spriteHandlers(deps: ServerDeps): Handlers {
@@ -38,7 +56,7 @@ export function spriteHandlers(deps: ServerDeps): Handlers {
     clientTracking: false,
   });
   return {
-    request: (request, response) => answer(request, response, deps.health),
+    request: (request, response) => void answer(request, response, deps),
     upgrade: (request, socket, head) => void upgrade(sockets, deps, request, socket, head),
   };
 }
@@ -79,13 +97,30 @@ function reject(socket: Duplex, status: number, text: string): void {
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, health: () => Health): void {
-  if (pathOf(request) !== HEALTH_PATH) {
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { health, idleness }: ServerDeps,
+): Promise<void> {
+  const path = pathOf(request);
+  if (path === HEALTH_PATH) {
+    const { ok, ...told } = health();
+    return answerJson(response, ok ? 200 : 503, told);
+  }
+  if (path !== SLEEP_PATH) {
     response.writeHead(404, { "content-type": "text/plain" }).end("not here\n");
     return;
   }
-  const { ok, status, storage } = health();
+  try {
+    answerJson(response, 200, await idleness(request, request.method === "POST"));
+  } catch (error) {
+    const { code, message } = toSpriteSyncError(error, "overloaded");
+    answerJson(response, ERROR_TABLE[code].httpStatus, { error: code, message });
+  }
+}
+
+function answerJson(response: ServerResponse, status: number, body: object): void {
   response
-    .writeHead(ok ? 200 : 503, { "content-type": "application/json", "cache-control": "no-store" })
-    .end(JSON.stringify({ status, storage }));
+    .writeHead(status, { "content-type": "application/json", "cache-control": "no-store" })
+    .end(JSON.stringify(body));
 }

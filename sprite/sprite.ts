@@ -11,12 +11,15 @@ import type { Log } from "../shared/log.ts";
 import { type PassKeys, signSpritePass } from "../shared/pass.ts";
 import { openCrypto } from "./crypto.ts";
 import { checkPass } from "./gatekeeper.ts";
+import type { GuestApi } from "./guest-api.ts";
+import { Hold } from "./hold.ts";
 import { type Home, openHome } from "./home.ts";
-import { evaluate, type IdleState, onActivity } from "./idle.ts";
+import { type Busyness, evaluate, type IdleState, onActivity } from "./idle.ts";
 import type { Listener } from "./listener.ts";
 import { Parents } from "./parents.ts";
 import type { PeriodCount } from "./period-count.ts";
-import { type Health, spriteHandlers } from "./server.ts";
+import { type Health, type Idleness, spriteHandlers } from "./server.ts";
+import { TimeGaps } from "./time-gaps.ts";
 import { Upstream } from "./upstream.ts";
 
 /** Whose server this is: one home's, behind the edge; or everybody's, for browsers directly (`npm run single`). */
@@ -42,6 +45,13 @@ export interface SpriteDeps {
   readonly sleepAfterMs: number;
   /** The edge's address for clients; without it foreign parent groups are not followed. */
   readonly syncUrl?: string | undefined;
+  /** What a fleet has installed here, by the name that the fleet gave it. */
+  readonly setup?: string | undefined;
+  /**
+   * The runtime of the Fly Sprite that this runs in. That one starts the process again when it ends, and pauses it when
+   * nothing is connected: so a process that nobody has visited waits there instead of ending.
+   */
+  readonly guest?: GuestApi | undefined;
   readonly log: Log;
   /** Nothing happened for a while, and all upstreams are closed; {@link Sprite.close} is what remains to be done. */
   readonly onAsleep: () => void;
@@ -49,6 +59,10 @@ export interface SpriteDeps {
 
 /** How often the idle time is looked at, at the most. */
 const IDLE_CHECK_MS = 1_000;
+/** How often it is looked whether something has to be held awake for. */
+const HOLD_CHECK_MS = 1_000;
+/** It goes to sleep by request only after this much idle time: somebody who has just come is about to say something. */
+const LEAST_IDLE_MS = 2_000;
 /** How long a shutdown waits for the other side to answer a close frame. */
 const GOODBYE_MS = 1_000;
 /** How often a shutdown looks whether what it waits for is over. */
@@ -75,6 +89,8 @@ export class Sprite {
   private storage: SpriteStorage | undefined;
   private parents: Parents | undefined;
   private idle: IdleState = { kind: "awake", since: performance.now() };
+  private readonly hold: Hold | undefined;
+  private readonly gaps = new TimeGaps(LIMITS.upstreamSilenceMs);
   private upgrades = 0;
   /** The number of this awake period; known once an upgrade has been let in. */
   private period = 0;
@@ -85,12 +101,14 @@ export class Sprite {
 
   private constructor(deps: SpriteDeps) {
     this.deps = deps;
+    this.hold = deps.guest && new Hold(deps.guest, deps.log);
     this.opening = this.open();
     deps.listener.serve(
       spriteHandlers({
         health: () => this.health(),
         authorize: (request) => this.authorize(request),
         onSocket: (socket, session) => this.attach(socket, session),
+        idleness: (request, sleep) => this.idleness(request, sleep),
       }),
     );
   }
@@ -100,6 +118,7 @@ export class Sprite {
     const sprite = new Sprite(deps);
     const port = await deps.listener.port;
     sprite.every(LIMITS.pingIntervalMs, () => sprite.ping());
+    sprite.every(HOLD_CHECK_MS, () => sprite.hold?.check(sprite.pendingStores));
     const { sleepAfterMs } = deps;
     if (sleepAfterMs > 0) sprite.every(Math.min(IDLE_CHECK_MS, sleepAfterMs / 4), () => sprite.checkIdle());
     return { sprite, port };
@@ -136,7 +155,41 @@ export class Sprite {
   private health(): Health {
     const opening = this.phase === "storage-failed" ? "failed" : "opening";
     const storage = this.storage ? (this.storage.state?.kind ?? "ok") : opening;
-    return { ok: this.phase === "open" && storage === "ok", status: this.phase, storage };
+    return {
+      ok: this.phase === "open" && storage === "ok",
+      status: this.phase,
+      storage,
+      setup: this.deps.setup,
+    };
+  }
+
+  private async idleness(request: IncomingMessage, sleep: boolean): Promise<Idleness> {
+    const { role } = this.deps;
+    if (role.kind !== "home") throw new SpriteSyncError("bad-pass", "this server sleeps for nobody");
+    await checkPass(request, role.home, role.passKeys);
+    const idleMs = this.idleMs;
+    if (sleep && this.idle.kind === "awake" && idleMs >= LEAST_IDLE_MS && !this.waitsForPause) {
+      this.idle = { kind: "asleep" };
+      this.fallAsleep("asked to sleep");
+    }
+    const asleep = this.phase === "asleep" || this.phase === "stopping" || this.waitsForPause;
+    return { idleMs, pending: this.pendingStores, asleep };
+  }
+
+  /** How long it has had nothing to do, milliseconds. */
+  private get idleMs(): number {
+    const { pendingStores, busyUpstreams, upgrades } = this.busyness();
+    const isBusy = pendingStores + busyUpstreams + upgrades > 0 || this.phase === "opening";
+    return isBusy || this.idle.kind === "asleep" ? 0 : Math.round(performance.now() - this.idle.since);
+  }
+
+  private get pendingStores(): number {
+    return this.home?.ledger.pending ?? 0;
+  }
+
+  /** Whether it has nothing to end: nobody came yet, and its host pauses it. */
+  private get waitsForPause(): boolean {
+    return this.deps.guest !== undefined && this.opened === 0 && this.phase !== "storage-failed";
   }
 
   private async authorize(request: IncomingMessage): Promise<string> {
@@ -191,14 +244,27 @@ export class Sprite {
     log.info({ upstream: id, session }, "upstream opened");
     if (role.kind === "home") {
       upstream.sendText(
-        helloMessage({ home: role.home, boot: this.boot, period: this.period, version: packageJson.version }),
+        helloMessage({ home: role.home, boot: this.boot, period: this.period, version: this.version }),
       );
     }
     upstream.ping(Date.now());
   }
 
+  /** Of the program, and what it was installed with: as semantic versions name builds. */
+  private get version(): string {
+    const { setup } = this.deps;
+    return setup === undefined ? packageJson.version : `${packageJson.version}+${setup}`;
+  }
+
   private ping(): void {
     const now = Date.now();
+    const gapMs = this.gaps.next(performance.now(), now);
+    if (gapMs !== undefined) {
+      // This process was stopped meanwhile. A pause cuts all connections, and nobody tells the process that it did.
+      this.deps.log.warn({ gapMs, upstreams: this.upstreams.size }, "was paused; closing what was open");
+      for (const upstream of this.upstreams) upstream.terminate();
+      return;
+    }
     for (const upstream of this.upstreams) upstream.ping(now);
   }
 
@@ -207,14 +273,19 @@ export class Sprite {
   }
 
   private checkIdle(): void {
-    if (this.phase === "stopping" || this.phase === "asleep") return;
+    if (this.phase === "stopping" || this.phase === "asleep" || this.waitsForPause) return;
+    this.idle = evaluate(this.idle, performance.now(), this.busyness(), this.deps.sleepAfterMs);
+    if (this.idle.kind === "asleep") this.fallAsleep("nothing happens");
+  }
+
+  private busyness(): Busyness {
     const busyUpstreams = [...this.upstreams].filter((upstream) => !upstream.isQuiet).length;
-    const pendingStores = this.home?.ledger.pending ?? 0;
-    const busy = { pendingStores, busyUpstreams, upgrades: this.upgrades };
-    this.idle = evaluate(this.idle, performance.now(), busy, this.deps.sleepAfterMs);
-    if (this.idle.kind === "awake") return;
+    return { pendingStores: this.pendingStores, busyUpstreams, upgrades: this.upgrades };
+  }
+
+  private fallAsleep(why: string): void {
     this.phase = "asleep";
-    this.deps.log.info({ upstreams: this.upstreams.size }, "nothing happens; going to sleep");
+    this.deps.log.info({ upstreams: this.upstreams.size }, `${why}; going to sleep`);
     this.closeUpstreams(CLOSE.asleep);
     this.deps.onAsleep();
   }
@@ -238,6 +309,7 @@ export class Sprite {
     for (const upstream of this.upstreams) upstream.terminate();
     // Whoever stops a Sprite may take its disk away next.
     await this.counting;
+    await this.hold?.close();
     await this.deps.listener.close();
   }
 

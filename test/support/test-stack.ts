@@ -2,7 +2,7 @@ import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { type Stack, type StackOptions, startStack } from "../../dev/stack.ts";
+import { PLATFORMS, type Platform, type Stack, type StackOptions, startStack } from "../../dev/stack.ts";
 import type { CoValueId, GroupId } from "../../shared/ids.ts";
 import { spriteNameOf } from "../../shared/sprite-name.ts";
 import { openStorage } from "../../sprite/storage/index.ts";
@@ -19,6 +19,11 @@ export interface TestStack extends Stack {
   allAsleep(): Promise<void>;
 }
 
+/** Which of Fly's platforms the journeys are made on: `TEST_FLEET=sprites npx vitest run test/journeys`. */
+export const TEST_FLEET: Platform = PLATFORMS.find((name) => name === process.env.TEST_FLEET) ?? "machines";
+/** Sprites pause as soon as nothing is connected: a test waits for it, where a person would not notice. */
+const PAUSE_AFTER_MS = 300;
+
 /** The whole product, with a temporary directory unless one is given. Verbose with TEST_LOG=1. */
 export async function startTestStack(options: Partial<StackOptions> = {}): Promise<TestStack> {
   const lines: string[] = [];
@@ -30,6 +35,8 @@ export async function startTestStack(options: Partial<StackOptions> = {}): Promi
   const stack = await startStack({
     log: pino({ level: "silent" }),
     sleepAfter: 0,
+    platform: TEST_FLEET,
+    pauseAfterMs: PAUSE_AFTER_MS,
     spriteEntry: SPRITE_BUNDLE,
     onMachine: ({ name, state, exit }) => keep(`machine ${name} ${state} ${JSON.stringify(exit ?? "")}`),
     onSpriteLine: (sprite, line) => keep(`${sprite} ${line}`),

@@ -1,8 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import type { BootFault } from "../faults.ts";
 import { Refusal } from "../refusal.ts";
+import { type GuestServer, startGuestServer } from "./guest-server.ts";
 import { GUEST_HOME, type ServiceDefinition, type SpriteState, type SpriteStatus } from "./model.ts";
 import { LocalService, type ServiceEvent } from "./service.ts";
+import { createTasks } from "./tasks.ts";
 
 export interface LocalSpriteDeps {
   /** Directory that stands for its disk. */
@@ -22,14 +24,18 @@ export interface LocalSpriteDeps {
 /**
  * One local Sprite and its life: `cold` → `running` ⇄ `warm` → `cold`.
  *
- * 1. Work is what keeps it running: connections to its URL and calls of the API that use it. A service alone does not.
+ * 1. Work is what keeps it running: connections to its URL, calls of the API that use it, tasks that its programs hold. A
+ *    service alone does not.
  * 2. A pause, warm or cold, cuts every connection. Warm keeps the processes' memory (SIGSTOP), cold does not (SIGKILL).
  * 3. `#enter` alone changes the status.
  */
 export class LocalSprite {
   readonly state: SpriteState;
   readonly services = new Map<string, LocalService>();
+  /** What its programs hold it awake for. */
+  readonly tasks = createTasks(() => this.#beginWork());
   readonly #deps: LocalSpriteDeps;
+  #guest: GuestServer | undefined;
   #status: SpriteStatus = "cold";
   #waking: Promise<void> | undefined;
   #work = 0;
@@ -63,14 +69,7 @@ export class LocalSprite {
    * @throws Refusal when it cannot run now.
    */
   async work(): Promise<() => void> {
-    this.#work++;
-    clearTimeout(this.#timer);
-    let done = false;
-    const end = () => {
-      if (done) return;
-      done = true;
-      if (--this.#work === 0) this.#rest();
-    };
+    const end = this.#beginWork();
     try {
       await this.#wake();
     } catch (error) {
@@ -80,12 +79,26 @@ export class LocalSprite {
     return end;
   }
 
+  #beginWork(): () => void {
+    this.#work++;
+    clearTimeout(this.#timer);
+    let done = false;
+    return () => {
+      if (done) return;
+      done = true;
+      if (--this.#work === 0) this.#rest();
+    };
+  }
+
   /** Pauses it whatever it does, as memory pressure or maintenance would. */
   async pause(how: "warm" | "cold"): Promise<void> {
     clearTimeout(this.#timer);
     if (how === "cold" ? this.#status === "cold" : this.#status !== "running") return;
     if (how === "warm") for (const service of this.services.values()) service.pause();
-    else await Promise.all([...this.services.values()].map((service) => service.kill()));
+    else {
+      await Promise.all([...this.services.values()].map((service) => service.kill()));
+      this.tasks.clear();
+    }
     this.#enter(how);
     this.#deps.cutConnections(this);
     if (how === "warm") this.#timer = setTimeout(() => void this.pause("cold"), this.#deps.coldAfterMs);
@@ -96,6 +109,9 @@ export class LocalSprite {
     clearTimeout(this.#timer);
     await this.#waking?.catch(() => undefined);
     await Promise.all([...this.services.values()].map((service) => service.stop(graceMs)));
+    this.tasks.clear();
+    await this.#guest?.close();
+    this.#guest = undefined;
     this.#enter("cold");
     this.#deps.cutConnections(this);
   }
@@ -134,6 +150,7 @@ export class LocalSprite {
     if (fault?.kind === "fail" || this.#deps.isClosing())
       throw new Refusal(503, "sprite runtime is not ready");
     await mkdir(this.toLocal(GUEST_HOME), { recursive: true });
+    this.#guest ??= await startGuestServer(this.tasks);
     const wasWarm = this.#status === "warm";
     this.#enter("running");
     for (const service of this.services.values()) {
@@ -159,7 +176,7 @@ export class LocalSprite {
   #service(state: SpriteState["services"][number]): LocalService {
     return new LocalService(state, {
       toLocal: this.toLocal,
-      env: this.#deps.env,
+      env: () => ({ ...this.#deps.env, ...(this.#guest && { SPRITE_RUNTIME_SOCKET: this.#guest.path }) }),
       tell: (event) => this.#deps.serviceEvent(this, event),
       changed: () => this.#deps.changed(this),
     });

@@ -90,6 +90,7 @@ export class SpritesRegistry {
   async remove(sprite: LocalSprite): Promise<void> {
     this.#sprites.delete(sprite.name);
     await sprite.pause("cold");
+    await sprite.shutdown(0);
     await rm(this.#deps.rootOf(sprite.state.id), { recursive: true, force: true });
     await this.#deps.save();
     this.#deps.removed(sprite);

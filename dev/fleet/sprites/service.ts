@@ -17,7 +17,7 @@ export interface ServiceDeps {
   /** A path inside the Sprite as a path of this computer; anything else as it is. */
   readonly toLocal: (text: string) => string;
   /** Environment below the definition's own. */
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: () => Readonly<Record<string, string>>;
   readonly tell: (event: ServiceEvent) => void;
   readonly changed: () => void;
 }
@@ -183,7 +183,7 @@ export class LocalService {
       env: {
         ...base,
         PATH: `${dirname(process.execPath)}:${base.PATH ?? ""}`,
-        ...this.#deps.env,
+        ...this.#deps.env(),
         ...own,
         PORT: String(port),
       },
