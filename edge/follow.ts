@@ -6,6 +6,7 @@ import {
   isBehind,
   type KnownState,
   knownStateMessage,
+  meetOfKnownStates,
   mergeKnownState,
 } from "../shared/known-state.ts";
 import type { ContentMessage, KnownMessage, LoadMessage } from "../shared/messages.ts";
@@ -18,8 +19,10 @@ import type { ContentMessage, KnownMessage, LoadMessage } from "../shared/messag
  * 2. `evidence` is there exactly while the home has not yet shown that it has all of `state`. A follow without
  *    evidence is settled: its upstream may close and nothing is missing on either side.
  * 3. `replay` means that no `load` for this value has reached the present upstream: the next attach sends one.
- * 4. `repair` means that such a `load` was sent and its first `known` has not come: if that one is behind, the client
- *    is asked, by a correction, for what is missing. Exactly once per attach.
+ * 4. `repair` means that a `load` was sent, replayed or the client's own, and its first `known` has not come: if that
+ *    one is behind, the client is asked, by a correction, for what is missing. Exactly once per load.
+ * 5. What the client was asked for is not owed until it sends it: its answer attaches the upstream, should that be gone
+ *    by then. A client that has unloaded the value answers nothing.
  */
 export class Follow {
   readonly id: CoValueId;
@@ -30,7 +33,7 @@ export class Follow {
   repair = false;
   /** The home has acknowledged `state`: it is on its disk. Content that the home passes on may still be on its way there. */
   acked = false;
-  /** Content of the client that waits in the upstream's queue: it reaches the home by itself, no repair is due for it. */
+  /** Content of the client behind the `load` that `repair` is about: it reaches the home by itself, no repair is due for it. */
   queued: CoSessions | undefined;
 
   constructor(id: CoValueId, home: GroupId) {
@@ -48,13 +51,20 @@ export class Follow {
     this.evidence = emptyKnownState();
     this.acked = false;
     this.replay = false;
-    this.repair = false;
+    // cojson remembers over reconnections what was acknowledged; it would not send that again to a home that lost it.
+    this.repair = true;
+    this.queued = undefined;
   }
 
   /** The client told what it has; a correction takes back what it was believed to have. */
   clientKnows(message: KnownMessage): void {
     if (message.isCorrection) this.state = cloneKnownState(message.state);
-    else mergeKnownState(this.state, message.state);
+    else if (isBehind(this.state, message.state)) {
+      // It overtook the client's own content: cojson sends by priority when the line is slow.
+      this.evidence ??= cloneKnownState(this.state);
+      this.acked = false;
+      mergeKnownState(this.state, message.state);
+    }
   }
 
   /** The client sent content. `waits`: its upstream is not open, so it went into the queue. */
@@ -62,7 +72,7 @@ export class Follow {
     this.evidence ??= cloneKnownState(this.state);
     this.acked = false;
     mergeKnownState(this.state, { header: true, sessions: message.reaches });
-    if (waits) this.queued = { ...this.queued, ...message.reaches };
+    if (waits || this.repair) this.queued = { ...this.queued, ...message.reaches };
   }
 
   /** Whether the home has acknowledged all that this content brings. */
@@ -96,9 +106,18 @@ export class Follow {
     const arriving = { header: message.state.header, sessions: { ...message.state.sessions } };
     if (first && this.queued) mergeKnownState(arriving, { header: true, sessions: this.queued });
     if (first) this.queued = undefined;
+    const missing = first && isBehind(arriving, this.state);
+    if (missing) this.state = meetOfKnownStates(this.state, arriving);
     this.#learn(message.state);
     this.acked = this.settled && !isBehind(message.state, this.state);
-    return first && isBehind(arriving, this.state);
+    return missing;
+  }
+
+  /** The home asked the client, by a correction, for all that is not in its state. */
+  homeCorrects(message: KnownMessage): void {
+    this.state = meetOfKnownStates(this.state, message.state);
+    this.acked = false;
+    this.#learn(message.state);
   }
 
   /**

@@ -16,7 +16,7 @@ import type { PlacementPolicy } from "../shared/placement.ts";
 import type { Directory, Resolution } from "./directory.ts";
 import type { Follow } from "./follow.ts";
 import { Intake, type ValueMessage } from "./intake.ts";
-import { Interests } from "./interests.ts";
+import type { Interests } from "./interests.ts";
 import { Reconciles } from "./reconcile.ts";
 
 /** The router's way to one Sprite. Opening, waking and closing are the upstream's own business. */
@@ -38,6 +38,7 @@ export interface RouterDeps {
   readonly pause: (attempt: number) => Promise<void>;
   /** How much of the client's may wait for the directory. */
   readonly pendingChars: number;
+  readonly interests: Interests;
   readonly newFollow: (id: CoValueId, home: GroupId) => Follow;
 }
 
@@ -54,7 +55,7 @@ export class Router {
   readonly #deps: RouterDeps;
   readonly #intake: Intake;
   readonly #follows = new Map<CoValueId, Follow>();
-  readonly #interests = new Interests();
+  readonly #interests: Interests;
   /** What the client has of the ids that it asked for and nobody has created yet. */
   readonly #unknown = new Map<CoValueId, KnownState>();
   readonly #reconciles = new Reconciles();
@@ -63,6 +64,7 @@ export class Router {
 
   constructor(deps: RouterDeps) {
     this.#deps = deps;
+    this.#interests = deps.interests;
     this.#intake = new Intake({
       directory: deps.directory,
       policy: deps.policy,
@@ -266,7 +268,8 @@ export class Router {
   #spriteKnows(from: GroupId, message: KnownMessage): void {
     const home = this.#homeOf(message.id);
     if (message.isCorrection) {
-      if (home !== from) this.#spriteWants(from, message.id);
+      if (home === from) this.#follows.get(message.id)?.homeCorrects(message);
+      else this.#spriteWants(from, message.id);
       this.#deps.toClient(message.text);
     } else if (home === from && !this.#guessed.has(message.id)) {
       const missing = this.#follows.get(message.id)?.homeKnows(message) ?? false;

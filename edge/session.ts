@@ -8,6 +8,7 @@ import type { PlacementPolicy } from "../shared/placement.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
 import { Follow } from "./follow.ts";
+import { Interests } from "./interests.ts";
 import { Outbox } from "./outbox.ts";
 import { Router } from "./router.ts";
 import { type SpriteSocket, Upstream } from "./upstream.ts";
@@ -42,6 +43,7 @@ export type Bounds = Readonly<Record<"upstreamQueueChars" | "sessionPendingChars
 export interface SessionParts {
   readonly Follow: typeof Follow;
   readonly Upstream: typeof Upstream;
+  readonly Interests: typeof Interests;
 }
 
 /** Resolves after a pause that grows with `attempt`; rejects when the session ends. */
@@ -77,7 +79,7 @@ export class Session {
     this.#deps = deps;
     this.#clock = deps.clock ?? systemClock;
     this.#bounds = deps.bounds ?? LIMITS;
-    this.#parts = deps.parts ?? { Follow, Upstream };
+    this.#parts = deps.parts ?? { Follow, Upstream, Interests };
     this.#outbox = new Outbox((frame) => this.#ended || deps.client.send(frame));
     this.#wants = deps.wants((id, home) => this.#router.placed(id, home), this.#pause);
     this.#router = new Router({
@@ -88,6 +90,7 @@ export class Session {
       want: (id) => this.#wants.add(id),
       pause: this.#pause,
       pendingChars: this.#bounds.sessionPendingChars,
+      interests: new this.#parts.Interests(),
       newFollow: (id, home) => new this.#parts.Follow(id, home),
     });
     this.#tick();

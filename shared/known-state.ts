@@ -26,6 +26,16 @@ export function mergeKnownState(target: KnownState, source: KnownState): KnownSt
   return target;
 }
 
+/** What both have: the smaller count of each coSession. */
+export function meetOfKnownStates(one: KnownState, other: KnownState): KnownState {
+  const sessions: CoSessions = {};
+  for (const [coSession, count] of Object.entries(one.sessions)) {
+    const common = Math.min(count, other.sessions[coSession] ?? 0);
+    if (common > 0) sessions[coSession] = common;
+  }
+  return { header: one.header && other.header, sessions };
+}
+
 /** Whether `state` lacks the header or at least one transaction that `other` has. */
 export function isBehind(state: KnownState, other: KnownState): boolean {
   return (other.header && !state.header) || !isKnownStateSubsetOf(other.sessions, state.sessions);

@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { Directory, type ShardApi } from "../../edge/directory.ts";
 import { Follow } from "../../edge/follow.ts";
+import { Interests } from "../../edge/interests.ts";
 import { Router } from "../../edge/router.ts";
 import { asHome, type CoValueId, type GroupId } from "../../shared/ids.ts";
 import { type Message, parseMessage } from "../../shared/messages.ts";
@@ -65,6 +66,7 @@ export class RouterHarness {
       toClient: (text) => this.toClient.push(parseMessage(text)),
       want: (id) => this.wanted.push(id),
       pendingChars: 1_000_000,
+      interests: new Interests(),
       newFollow: (id, home) => new Follow(id, home),
       pause: () => new Promise((resolve) => this.#resume.push(() => resolve())),
     });

@@ -5,7 +5,6 @@ import {
   type KnownState,
   mergeKnownState,
 } from "../../../shared/known-state.ts";
-import { brief } from "./brief.ts";
 import { type End, Link } from "./network.ts";
 import { type Claim, type Content, covers, hashOf, NodeModel, PeerModel, type Sync } from "./node-model.ts";
 import { coSessionOf, dependenciesOf, type PoolValue, poolValue } from "./values.ts";
@@ -34,6 +33,8 @@ export class Client {
   readonly wanted = new Set<CoValueId>();
   /** What the server has said to be stored. */
   readonly acked = new Map<CoValueId, KnownState>();
+  /** When it last asked for a value. */
+  readonly askedAt = new Map<CoValueId, number>();
   readonly openBatches = new Set<string>();
   alive = true;
   #pad: number;
@@ -146,7 +147,7 @@ export class Client {
     work();
     const frame = this.#frame.join("\n");
     this.#frame = [];
-    if (frame) this.#world.trace(() => `${this.name} ${this.#end ? "" : "(offline) "}> ${brief(frame)}`);
+    if (frame) this.#world.traceFrame(`${this.name} ${this.#end ? "" : "(offline) "}>`, frame);
     if (frame) this.#end?.send(frame);
   }
 
@@ -194,6 +195,7 @@ export class Client {
 
   #load(id: CoValueId, state: KnownState): void {
     this.peer.told.add(id);
+    this.askedAt.set(id, this.#world.scheduler.time);
     this.peer.send({ action: "load", id, ...cloneKnownState(state) });
   }
 
@@ -224,7 +226,7 @@ export class Client {
     const { time } = this.#world.scheduler;
     if (time - this.#lastFrame > SILENCE_MS) this.#world.fail(`${this.name} heard nothing for 10 s`);
     this.#lastFrame = time;
-    this.#world.trace(() => `${this.name} < ${brief(frame)}`);
+    this.#world.traceFrame(`${this.name} <`, frame);
     for (const text of frame.split("\n")) {
       const message: Sync | { readonly action: undefined } = JSON.parse(text);
       if (message.action === "reconcile-ack") {

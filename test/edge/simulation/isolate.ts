@@ -66,7 +66,8 @@ export class SessionHost {
     this.client = client;
     this.trail = new Trail(world, name);
     const clock = world.scheduler.clock(() => this.#alive);
-    const locator = new Locator({
+    const { variant } = world;
+    const locator = new (variant.Locator ?? Locator)({
       coordinator: (home) => ({
         locate: (of, fresh) =>
           this.#callCoordinator(home, async (host) => {
@@ -84,7 +85,6 @@ export class SessionHost {
       lookup: (ids: string[]) => this.#callShard(() => world.shards.lookup(ids)),
       register: (homes: Record<string, string>) => this.#callShard(() => world.shards.register(homes)),
     });
-    const { variant } = world;
     this.session = new Session({
       client: {
         send: (frame) => {
@@ -93,7 +93,7 @@ export class SessionHost {
         close: (code) => world.fail(`the edge closed a client's socket with ${code}`),
       },
       dc: "sim",
-      directory: new Directory({ shard, log: silent, cache: shared.cache, clock }),
+      directory: new (variant.Directory ?? Directory)({ shard, log: silent, cache: shared.cache, clock }),
       policy: "root",
       dial: async (home, fresh) => {
         this.trail.dials(home);
@@ -105,7 +105,11 @@ export class SessionHost {
       watch: (home, boot, onAwake, pause) =>
         watchSprite({
           connect: () =>
-            this.#callCoordinator(home, (host) => this.#open((server) => host.watch(boot, server))),
+            this.#callCoordinator(
+              home,
+              (host) => this.#open((server) => host.watch(boot, server)),
+              world.controlDelay,
+            ),
           onAwake: () => {
             this.trail.told(home);
             onAwake();
@@ -196,9 +200,13 @@ export class SessionHost {
     return { webSocket: client };
   }
 
-  #callCoordinator<T>(home: GroupId, call: (host: CoordinatorHost) => Promise<T>): Promise<T> {
+  #callCoordinator<T>(
+    home: GroupId,
+    call: (host: CoordinatorHost) => Promise<T>,
+    delay = this.#world.slowDelay,
+  ): Promise<T> {
     const host = this.#world.coordinator(home);
-    return this.#call(() => host.call(call));
+    return this.#call(() => host.call(call), delay);
   }
 
   #callShard<T>(call: () => Promise<T>): Promise<T> {
@@ -207,11 +215,11 @@ export class SessionHost {
   }
 
   /** A call to somewhere else: there and back takes time, and an answer for a session that has ended never comes. */
-  #call<T>(call: () => Promise<T>): Promise<T> {
-    const { scheduler, slowDelay, chance } = this.#world;
+  #call<T>(call: () => Promise<T>, delay = this.#world.slowDelay): Promise<T> {
+    const { scheduler, chance } = this.#world;
     return new Promise((resolve, reject) => {
-      const back = (then: () => void) => scheduler.later(slowDelay(), () => this.#alive && then());
-      scheduler.later(slowDelay(), () => {
+      const back = (then: () => void) => scheduler.later(delay(), () => this.#alive && then());
+      scheduler.later(delay(), () => {
         if (!this.#alive) return;
         if (chance.chance(this.#world.callFailures)) {
           this.#world.count("failed call");

@@ -4,7 +4,7 @@ import type { SpriteHost } from "./sprite-host.ts";
 import { poolValue } from "./values.ts";
 import type { World } from "./world.ts";
 
-/** What may happen, and how often beside the others. */
+/** What may happen, and how often beside the others, before a run takes a liking to some of it. */
 const WEIGHTS = {
   write: 20,
   create: 9,
@@ -19,7 +19,9 @@ const WEIGHTS = {
   breakUpstream: 4,
   crash: 3,
   crashAfterWrite: 2,
+  crashInBurst: 2,
   loseDisk: 1,
+  loseDiskAndLines: 0.7,
   vanish: 0.5,
   slowWake: 2,
   refuse: 2,
@@ -45,24 +47,48 @@ export interface Operation {
   readonly gap: number;
 }
 
-const KINDS = Object.keys(WEIGHTS) as Kind[];
-const TOTAL = KINDS.reduce((sum, kind) => sum + WEIGHTS[kind], 0);
+export const KINDS = Object.keys(WEIGHTS) as Kind[];
+/** How much more or less often than usual something happens in one run, so that runs differ (swarm testing). */
+const LIKINGS = [0, 0.3, 1, 1, 1, 5];
 
 export function randomOperations(chance: Chance, length: number): Operation[] {
+  const weights = KINDS.map((kind) => WEIGHTS[kind] * chance.pick(LIKINGS));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const kindAt = (point: number) => {
+    let left = point;
+    return (
+      KINDS.find((_, index) => {
+        left -= weights[index] ?? 0;
+        return left < 0;
+      }) ?? "quiet"
+    );
+  };
   return Array.from({ length }, () => {
-    const kind = kindAt(chance.next() * TOTAL);
+    const kind = kindAt(chance.next() * total);
     const gap = Math.round(chance.chance(0.7) ? chance.between(0, 150) : chance.between(0, 3_000));
     return { kind, a: chance.below(1_000), b: chance.below(1_000), gap };
   });
 }
 
-function kindAt(point: number): Kind {
-  let sum = 0;
-  for (const kind of KINDS) {
-    sum += WEIGHTS[kind];
-    if (point < sum) return kind;
-  }
-  return "quiet";
+/** Operations as people pass them on: `write 3 14 90; crash 0 0 12`. */
+export function operationsText(operations: readonly Operation[]): string {
+  return operations.map(({ kind, a, b, gap }) => `${kind} ${a} ${b} ${gap}`).join("; ");
+}
+
+/** @throws Error when it is not such a text. */
+export function parseOperations(text: string): Operation[] {
+  return text
+    .split(";")
+    .filter((part) => part.trim() !== "")
+    .map((part) => {
+      const [kind = "", ...rest] = part.trim().split(/\s+/);
+      const [a = Number.NaN, b = Number.NaN, gap = Number.NaN] = rest.map(Number);
+      if (!(kind in WEIGHTS) || [a, b, gap].some(Number.isNaN))
+        throw new Error(
+          `"${part.trim()}" is no operation: say its kind, two numbers and the gap behind it in ms`,
+        );
+      return { kind: kind as Kind, a, b, gap };
+    });
 }
 
 /** Performs an operation. @returns whether it did something. */
@@ -89,6 +115,11 @@ function writeSome(who: Client | undefined, n: number): boolean {
   return (id && who?.write(id, 1 + (n % 3))) ?? false;
 }
 
+function everybodyWrites(world: World, a: number, b: number): boolean {
+  const done = living(world).map((who, n) => writeSome(who, a + n) || writeSome(who, b + n));
+  return done.includes(true);
+}
+
 const HOW: Record<Kind, (world: World, a: number, b: number) => boolean> = {
   write: (world, a, b) => writeSome(client(world, a), b),
   create: (world, a, b) => {
@@ -109,15 +140,13 @@ const HOW: Record<Kind, (world: World, a: number, b: number) => boolean> = {
     const value = at([...world.maps, ...world.groups], b);
     return (value && client(world, a)?.load(value.id)) ?? false;
   },
-  burst: (world, a, b) => {
-    const done = living(world).map((who, n) => writeSome(who, a + n) || writeSome(who, b + n));
-    return done.includes(true);
-  },
+  burst: (world, a, b) => everybodyWrites(world, a, b),
   writeAtSleep: (world, a, b) => {
     const host = at(awake(world), a);
     const ms = host?.process?.msToSleep;
     if (!host || ms === undefined) return false;
-    world.scheduler.later(ms + world.chance.between(-120, 400), () => {
+    const before = world.chance.pick([50, 120, 800]);
+    world.scheduler.later(ms + world.chance.between(-before, before), () => {
       const who = client(world, b);
       const ids = [...(who?.node.memory.keys() ?? [])].filter(
         (id) => who?.mayWrite(id) && poolValue(id).home === host.home,
@@ -156,7 +185,24 @@ const HOW: Record<Kind, (world: World, a: number, b: number) => boolean> = {
     if (host) world.scheduler.later(world.chance.between(0, 150), () => host.crash());
     return host !== undefined;
   },
+  // Of what they write to one value some is stored and not sent, some is neither; and one of them goes on writing.
+  crashInBurst: (world, a, b) => {
+    const host = at(awake(world), a);
+    const id = at([...(host?.process?.node.memory.keys() ?? [])], b);
+    const writers = living(world).filter((who) => id && who.mayWrite(id) && who.write(id, 1));
+    if (!host || writers.length < 2) return false;
+    host.diskMs = 300;
+    host.storesToCrash = 1 + (b % 4);
+    world.scheduler.later(world.chance.between(200, 2_500), () => id && at(writers, a)?.write(id, 1));
+    return true;
+  },
   loseDisk: (world, a) => withHost(world, a, (host) => host.loseDisk()),
+  // What browsers remember of it over a reconnection is wrong then.
+  loseDiskAndLines: (world, a) => {
+    if (!withHost(world, a, (host) => host.loseDisk())) return false;
+    for (const who of living(world)) who.drop();
+    return true;
+  },
   vanish: (world, a) => withHost(world, a, (host) => host.vanish()),
   slowWake: (world, a) =>
     withHost(world, a, (host) => {

@@ -32,6 +32,7 @@ export interface RunOptions {
 
 /** Virtual time within which everything has to come to rest once nothing goes wrong any more (ms). */
 const BUSY_MS = 100_000;
+const DUSK_MS = 60_000;
 const SETTLE_MS = 150_000;
 const PROBE_MS = 60_000;
 const QUIET_MS = 60_000;
@@ -54,6 +55,8 @@ export async function run(seed: number, options: RunOptions = {}): Promise<Outco
   world.trace(() => "--- peace");
   world.makePeace();
   if (world.chance.chance(0.3)) await keepAwake(world);
+  else if (world.chance.chance(0.7)) await dusk(world);
+  if (world.violations.length > 0) return outcome();
   await world.scheduler.pass(SETTLE_MS);
   if (world.violations.length === 0) checkRest(world);
   if (world.violations.length > 0) return outcome();
@@ -83,6 +86,9 @@ export function operationsOf(seed: number): Operation[] {
 async function keepAwake(world: World): Promise<void> {
   world.count("kept awake");
   world.trace(() => "--- kept awake");
+  const trouble = world.chance.pick(["quiet", "crashInBurst", "loseDiskAndLines", "burst"] as const);
+  for (let n = 0; n < world.hosts.length; n++)
+    perform(world, { kind: trouble, a: world.chance.below(1_000), b: world.chance.below(1_000), gap: 0 });
   const write = async (lastingMs: number) => {
     for (let ms = 0; ms < lastingMs; ms += world.sleepAfterMs / 2) {
       for (const host of world.hosts) writeTo(world, host);
@@ -108,6 +114,20 @@ async function keepAwake(world: World): Promise<void> {
         world.fail(`${client.name} gets no news of ${show(id)} while the Sprite is awake`);
     }
   }
+}
+
+/** Everybody is attached, nothing goes wrong, and somebody writes just when a Sprite falls asleep. */
+async function dusk(world: World): Promise<void> {
+  world.count("dusk");
+  world.trace(() => "--- dusk");
+  await world.scheduler.pass(DUSK_MS);
+  world.quick = false;
+  for (const host of world.hosts) writeTo(world, host);
+  await world.scheduler.pass(world.sleepAfterMs * 0.8);
+  for (let a = 0; a < world.hosts.length; a++)
+    perform(world, { kind: "writeAtSleep", a, b: world.chance.below(1_000), gap: 0 });
+  await world.scheduler.pass(world.sleepAfterMs);
+  world.quick = true;
 }
 
 function copy<Key>(states: ReadonlyMap<Key, KnownState>): Map<Key, KnownState> {

@@ -18,9 +18,13 @@ export class SpriteHost {
   nextBootMs = 0;
   refusesUntil = 0;
   diskMs = 5;
+  /** After so many more stores it crashes, with those that have begun. */
+  storesToCrash = 0;
   diskLost = 0;
   /** Everything that was ever on this home's disk. */
   readonly everDurable = new Map<CoValueId, KnownState>();
+  /** When something of a value was on the disk for the first time. */
+  readonly firstDurable = new Map<CoValueId, number>();
   #id = 0;
   #waiting: (() => void)[] = [];
 
@@ -140,8 +144,14 @@ export class SpriteHost {
       scheduler,
       sleepAfterMs: this.#world.sleepAfterMs,
       diskMs: () => chance.between(1, this.diskMs),
-      onDurable: (id, state) =>
-        this.everDurable.set(id, mergeKnownState(this.everDurable.get(id) ?? emptyKnownState(), state)),
+      onDurable: (id, state) => {
+        if (!this.firstDurable.has(id)) this.firstDurable.set(id, scheduler.time);
+        this.everDurable.set(id, mergeKnownState(this.everDurable.get(id) ?? emptyKnownState(), state));
+        if (this.storesToCrash > 0 && --this.storesToCrash === 0) {
+          this.#world.count("crash between two stores");
+          scheduler.later(0, () => this.crash());
+        }
+      },
       onAsleep: () => {
         this.#world.count("sleep");
         this.#off();

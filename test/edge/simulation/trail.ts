@@ -1,6 +1,5 @@
 import type { SpriteSocket } from "../../../edge/upstream.ts";
 import type { CoValueId, GroupId } from "../../../shared/ids.ts";
-import { brief } from "./brief.ts";
 import type { Claim, Content, Reconcile } from "./node-model.ts";
 import { POOL, poolValue } from "./values.ts";
 import type { World } from "./world.ts";
@@ -86,7 +85,7 @@ export class Trail {
     return {
       period: socket.period,
       send: (frame) => {
-        this.#world.trace(() => `  ${this.#name} → ${home.slice(4, 9)} ${brief(frame)}`);
+        this.#world.traceFrame(`  ${this.#name} → ${home.slice(4, 9)}`, frame);
         socket.send(frame);
       },
       close: (code, reason) => {
@@ -96,7 +95,7 @@ export class Trail {
       listen: ({ onFrame, onClose }) => {
         socket.listen({
           onFrame: (frame) => {
-            this.#world.trace(() => `  ${this.#name} ← ${home.slice(4, 9)} ${brief(String(frame))}`);
+            this.#world.traceFrame(`  ${this.#name} ← ${home.slice(4, 9)}`, frame);
             onFrame(frame);
           },
           onClose: (code) => {

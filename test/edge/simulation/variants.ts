@@ -1,10 +1,18 @@
 import * as awakePeriods from "../../../edge/awake-periods.ts";
+import { Directory } from "../../../edge/directory.ts";
 import { Follow } from "../../../edge/follow.ts";
+import { Interests } from "../../../edge/interests.ts";
+import { Locator } from "../../../edge/locator.ts";
 import type { SessionParts } from "../../../edge/session.ts";
 import { Upstream, type UpstreamDeps } from "../../../edge/upstream.ts";
-import type { GroupId } from "../../../shared/ids.ts";
-import { knownStateMessage } from "../../../shared/known-state.ts";
-import type { ContentMessage, KnownMessage } from "../../../shared/messages.ts";
+import type { CoValueId, GroupId } from "../../../shared/ids.ts";
+import { emptyKnownState, knownStateMessage } from "../../../shared/known-state.ts";
+import {
+  type ContentMessage,
+  type KnownMessage,
+  type LoadMessage,
+  parseMessage,
+} from "../../../shared/messages.ts";
 import { poolValue } from "./values.ts";
 
 /** The edge as it is, or with one rule broken: the simulation has to notice each of those. */
@@ -12,6 +20,8 @@ export interface Variant {
   readonly name: string;
   readonly parts: SessionParts;
   readonly rules?: Pick<typeof awakePeriods, "beginsWatching" | "wasMet">;
+  readonly Directory?: typeof Directory;
+  readonly Locator?: typeof Locator;
 }
 
 /** What the parts did in the run that goes on; runs do not overlap. */
@@ -43,7 +53,7 @@ class WatchedUpstream extends Upstream {
   }
 }
 
-const parts: SessionParts = { Follow: WatchedFollow, Upstream: WatchedUpstream };
+const parts: SessionParts = { Follow: WatchedFollow, Upstream: WatchedUpstream, Interests };
 
 export const AS_IT_IS: Variant = { name: "as it is", parts };
 
@@ -93,6 +103,62 @@ class OwesNothing extends WatchedUpstream {
   }
 }
 
+class ForgetsSomeRepairs extends WatchedFollow {
+  override homeKnows(message: KnownMessage): boolean {
+    return super.homeKnows(message) && gauge.repairs % 4 > 0;
+  }
+}
+
+class TrustsTheClientsMemory extends WatchedFollow {
+  override clientLoads(message: LoadMessage): void {
+    super.clientLoads(message);
+    this.repair = false;
+  }
+}
+
+class SwallowsLost extends WatchedUpstream {
+  constructor(home: GroupId, deps: UpstreamDeps) {
+    super(home, { ...deps, onLost: () => undefined });
+  }
+}
+
+class SleepsThroughCrashes extends WatchedUpstream {
+  constructor(home: GroupId, deps: UpstreamDeps) {
+    super(home, { ...deps, follows: () => false });
+  }
+}
+
+class AnswersForSlowHomes extends WatchedUpstream {
+  readonly #answer: (id: CoValueId) => void;
+
+  constructor(home: GroupId, deps: UpstreamDeps) {
+    super(home, deps);
+    const nothing = (id: CoValueId) => parseMessage(knownStateMessage("known", id, emptyKnownState()));
+    this.#answer = (id) => deps.onMessage(home, nothing(id));
+  }
+
+  override send(message: string): boolean {
+    const { action, id }: { action: string; id: CoValueId } = JSON.parse(message);
+    if (action === "load" && !this.open) this.#answer(id);
+    return super.send(message);
+  }
+}
+
+class ForgetsInterests extends Interests {
+  override add(): void {}
+}
+
+class SilenceMeansNo extends Directory {
+  override async lookup(ids: Iterable<CoValueId>): ReturnType<Directory["lookup"]> {
+    const { homes } = await super.lookup(ids);
+    return { homes, unreachable: new Set() };
+  }
+}
+
+class ReportsNobody extends Locator {
+  override async met(): Promise<void> {}
+}
+
 export const MUTANTS: readonly Variant[] = [
   {
     name: "a late watcher waits",
@@ -102,10 +168,18 @@ export const MUTANTS: readonly Variant[] = [
       beginsWatching: (periods, boot) => ({ ...awakePeriods.beginsWatching(periods, boot), waits: true }),
     },
   },
+  { name: "a Sprite is used before the others heard of it", parts, Locator: ReportsNobody },
   { name: "a replay does not ask for the durable state", parts: { ...parts, Follow: NoReattach } },
   { name: "a Sprite that is behind leads to no correction", parts: { ...parts, Follow: NoCorrection } },
+  { name: "one repair in four is forgotten", parts: { ...parts, Follow: ForgetsSomeRepairs } },
+  { name: "only replays are repaired", parts: { ...parts, Follow: TrustsTheClientsMemory } },
   { name: "an overflowed queue is dropped without a mark", parts: { ...parts, Upstream: NoMark } },
+  { name: "the loss of an upstream is swallowed", parts: { ...parts, Upstream: SwallowsLost } },
+  { name: "a lost upstream is not opened again", parts: { ...parts, Upstream: SleepsThroughCrashes } },
   { name: "a replica's known counts as an acknowledgement", parts: { ...parts, Upstream: ReplicaAcks } },
   { name: "content on its way is not owed", parts: { ...parts, Follow: NoEvidence } },
   { name: "a sleep ignores what is owed", parts: { ...parts, Upstream: OwesNothing } },
+  { name: "interests are forgotten", parts: { ...parts, Interests: ForgetsInterests } },
+  { name: "a slow home is answered for", parts: { ...parts, Upstream: AnswersForSlowHomes } },
+  { name: "a directory that does not answer means no", parts, Directory: SilenceMeansNo },
 ];

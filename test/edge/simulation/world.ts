@@ -1,7 +1,7 @@
 import type { Bounds } from "../../../edge/session.ts";
 import { SpriteSyncError } from "../../../shared/errors.ts";
 import type { CoValueId, GroupId } from "../../../shared/ids.ts";
-import { emptyKnownState } from "../../../shared/known-state.ts";
+import { brief } from "./brief.ts";
 import { Chance } from "./chance.ts";
 import { Client } from "./client.ts";
 import { CoordinatorHost, type FleetTrouble, Kv, ShardHost } from "./control-plane.ts";
@@ -36,7 +36,11 @@ export class World {
   readonly bounds: Bounds;
   callFailures: number;
   shardsDown = false;
-  peace = false;
+  /**
+   * Messages on sockets to Durable Objects are as fast as others. If they took longer than a Sprite is awake for ever,
+   * sessions would wake it in turns for ever, each told of a period that is over.
+   */
+  quick = false;
   fleetTrouble: FleetTrouble | undefined;
   readonly #hosts = new Map<GroupId, SpriteHost>();
   readonly #coordinators = new Map<GroupId, CoordinatorHost>();
@@ -89,7 +93,7 @@ export class World {
   readonly delay = (): number => this.chance.between(...this.#delays);
   /** Messages on sockets to Durable Objects may take longer than a Sprite is awake. */
   readonly controlDelay = (): number =>
-    this.peace ? this.slowDelay() : this.chance.between(...this.#controlDelays);
+    this.quick ? this.slowDelay() : this.chance.between(...this.#controlDelays);
   /** One way of a call. Two are shorter than a Sprite's patience, or nobody could ever attach. */
   readonly slowDelay = (): number => this.chance.between(...this.#slowDelays);
 
@@ -97,6 +101,12 @@ export class World {
 
   trace(line: () => string): void {
     this.tracer?.(`${String(Math.round(this.scheduler.time - 1_000_000)).padStart(7)} ${line()}`);
+  }
+
+  /** Pings alone are not worth a line. */
+  traceFrame(what: string, frame: unknown): void {
+    const text = this.tracer && brief(String(frame));
+    if (text) this.trace(() => `${what} ${text}`);
   }
 
   count(what: string): void {
@@ -165,13 +175,14 @@ export class World {
 
   /** From now on nothing goes wrong. */
   makePeace(): void {
-    this.peace = true;
+    this.quick = true;
     this.callFailures = 0;
     this.fleetTrouble = undefined;
     for (const host of this.#hosts.values()) {
       host.refusesUntil = 0;
       host.nextBootMs = 0;
       host.diskMs = 5;
+      host.storesToCrash = 0;
       host.process?.resume();
     }
   }
@@ -204,13 +215,18 @@ export class World {
     if (cause === "none") this.fail(`the Sprite of ${host.home} woke for no reason`);
   }
 
-  /** What reaches a client as "the server has it" must be on the disk of the value's home, or have been. */
+  /**
+   * What reaches a client as "the server has it" must be on the disk of the value's home, or have been; and what has been
+   * there when the client asked must not be called unknown.
+   */
   checkClaim(client: Client, claim: Claim): void {
-    if (!claim.header) return;
-    const { home } = poolValue(claim.id);
     if (claim.action === "load" || claim.isCorrection) return;
-    const durable = this.host(home).everDurable.get(claim.id) ?? emptyKnownState();
-    if (!covers(durable, claim))
+    const host = this.host(poolValue(claim.id).home);
+    if (!claim.header) {
+      const since = host.firstDurable.get(claim.id) ?? Number.POSITIVE_INFINITY;
+      if (host.diskLost === 0 && since < (client.askedAt.get(claim.id) ?? 0))
+        this.fail(`${client.name} was told that ${claim.id} does not exist`);
+    } else if (!covers(host.everDurable.get(claim.id), claim))
       this.fail(`${client.name} was told that more of ${claim.id} is stored than is`);
   }
 }
