@@ -35,6 +35,8 @@ export interface StackOptions {
   readonly pauseAfterMs?: number;
   /** Regions that Sprites may live in (machines); one, `lcl`, unless given. */
   readonly regions?: readonly string[];
+  /** Whether the API keeps to Fly's rate limits, and the edge below them; off unless given (machines). */
+  readonly flyLimits?: boolean;
   /** Where every browser is, as Cloudflare's `request.cf` says it. */
   readonly cf?: Readonly<Record<string, string>>;
   readonly demoDir?: string | undefined;
@@ -146,6 +148,7 @@ async function startMachines(dataDir: string, passKeys: string, options: StackOp
       options.runner ??
       processRunner(spriteCommand(options), (spec, line) => options.onSpriteLine?.(spec.name, line)),
     appSecrets: { PASS_KEYS: passKeys },
+    rateLimits: options.flyLimits ?? false,
     log: options.log,
     ...(options.onMachine && { onChange: options.onMachine }),
   });
@@ -155,7 +158,7 @@ async function startMachines(dataDir: string, passKeys: string, options: StackOp
     FLY_APP_URL: fleet.appUrl,
     FLY_APP_NAME: fleet.appName,
     FLY_API_TOKEN: fleet.token,
-    FLY_PACE: "none",
+    FLY_PACE: options.flyLimits ? "fly" : "none",
     SPRITE_IMAGE,
     SPRITE_REGIONS: (options.regions ?? ["lcl"]).join(","),
   };

@@ -1,5 +1,6 @@
 import { errorMessage } from "../shared/control.ts";
 import type { CoValueId } from "../shared/ids.ts";
+import { spriteNameOf } from "../shared/sprite-name.ts";
 import { attachSprite } from "./attach.ts";
 import type { Client } from "./client.ts";
 import { mayOnceMore, tooManySprites } from "./client-limits.ts";
@@ -46,14 +47,19 @@ function sessionDeps(socket: WebSocket, { request, env, config, client }: Upgrad
   const log = workersLog(logOptions(config));
   const upgrade = { headers: { Upgrade: "websocket" } };
   const near = positionOf(request.cf);
-  const { regions } = fleetOf(env);
+  const { fleet, regions } = fleetOf(env);
   // A coordinator is made by the first session that asks it, near where that session's Sprite will be.
   const hint = near && locationHintOf(nearestFirst(regions.length > 0 ? regions : ALL_REGIONS, near)[0]);
   const coordinator = (of: string) =>
     env.COORDINATOR.get(env.COORDINATOR.idFromName(of), hint && { locationHint: hint });
   const shard = (name: string) => env.DIRECTORY.get(env.DIRECTORY.idFromName(name));
   const ended = new AbortController();
-  const locator = new Locator({ coordinator, kv: env.ADDRESSES, near });
+  const locator = new Locator({
+    coordinator,
+    kv: env.ADDRESSES,
+    near,
+    isOutdated: (of, { image = "" }) => fleet.isOutdated?.({ name: spriteNameOf(of), image }) ?? false,
+  });
   const send = (frame: string) => {
     try {
       socket.send(frame);
@@ -74,7 +80,7 @@ function sessionDeps(socket: WebSocket, { request, env, config, client }: Upgrad
     directory: new GuardedDirectory({ shard, log }, guard),
     policy: config.PLACEMENT,
     dial: async (of, fresh) => {
-      const { credentials } = fleetOf(env).fleet;
+      const { credentials } = fleet;
       const options = { home: of, session: id, keys: config.PASS_KEYS, credentials, ended: ended.signal };
       const dial = (place: SpritePlace) => dialSprite({ ...options, place });
       return attachSprite(of, fresh, { locator, dial, ended: ended.signal });

@@ -46,6 +46,8 @@ const machines = z.object({
   FLY_PACE: z.enum(["fly", "none"]).default("fly"),
   /** The Sprite's image, best by digest. */
   SPRITE_IMAGE: z.string().min(1),
+  /** How many of the Sprites with another image get this one at their next wake, percent. */
+  SPRITE_UPGRADE_PERCENT: z.coerce.number().min(0).max(100).default(100),
   /** Regions that Sprites may live in, in order of preference. */
   SPRITE_REGIONS: list.pipe(z.array(z.string()).min(1)),
   SPRITE_MEMORY_MB: z.coerce.number().int().multipleOf(256).min(256).default(256),

@@ -19,7 +19,7 @@ export interface Stored {
 
 export interface CoordinationDeps {
   readonly fleet: () => {
-    readonly fleet: Pick<Fleet, "wake" | "ensure" | "address">;
+    readonly fleet: Pick<Fleet, "wake" | "ensure" | "address" | "isOutdated">;
     readonly regions: readonly string[];
   };
   /** Nothing else may happen in the object while one of these runs, as Durable Objects promise of their storage. */
@@ -104,7 +104,9 @@ export class Coordination {
   async #locate(home: GroupId, fresh: boolean, near?: Position): Promise<Reply<FreshPlace>> {
     try {
       const { sprite, periods } = await this.#deps.load();
-      if (sprite && periods.awake && !fresh) return { ok: true, value: this.placeOf(sprite, periods) };
+      // Believed to be awake. An outdated one is looked at all the same: asleep, it would wake with its old image.
+      if (sprite && periods.awake && !fresh && !this.#deps.fleet().fleet.isOutdated?.(sprite))
+        return { ok: true, value: this.placeOf(sprite, periods) };
       const wake = this.#wake(home, sprite, near);
       return {
         ok: true,
@@ -167,7 +169,8 @@ export class Coordination {
   /** How sessions reach the Sprite. */
   placeOf(sprite: SpriteRecord, { latest }: AwakePeriods): FreshPlace {
     const address = this.#deps.fleet().fleet.address(sprite);
-    return { ...address, region: sprite.region, boot: latest?.boot ?? null, after: latest?.number ?? 0 };
+    const { region, image } = sprite;
+    return { ...address, region, image, boot: latest?.boot ?? null, after: latest?.number ?? 0 };
   }
 }
 

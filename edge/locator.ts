@@ -17,6 +17,8 @@ export interface LocatorDeps {
   readonly coordinator: (home: GroupId) => CoordinatorApi;
   /** Addresses that any coordinator has written; may be a minute old or missing, is never proof of anything. */
   readonly kv: { get(key: string, options: { type: "json"; cacheTtl: number }): Promise<unknown> };
+  /** Whether a place is no use, because dialling it would wake a Sprite that its fleet has to bring up to date first. */
+  readonly isOutdated?: (home: GroupId, place: SpritePlace) => boolean;
   /** Where the session's browser is. */
   readonly near?: Position | undefined;
   readonly places?: LRUCache<GroupId, SpritePlace>;
@@ -32,6 +34,7 @@ export class Locator {
   readonly #flights: Map<GroupId, Promise<SpritePlace>>;
   readonly #clock: Clock;
   readonly #near: Position | undefined;
+  readonly #isOutdated: (home: GroupId, place: SpritePlace) => boolean;
   readonly #own = new Map<GroupId, Promise<SpritePlace>>();
   readonly #ended = Promise.withResolvers<never>();
 
@@ -42,6 +45,7 @@ export class Locator {
     this.#flights = deps.flights ?? isolateFlights;
     this.#clock = deps.clock ?? systemClock;
     this.#near = deps.near;
+    this.#isOutdated = deps.isOutdated ?? (() => false);
     // Nobody may be listening when the session ends.
     this.#ended.promise.catch(() => undefined);
   }
@@ -54,7 +58,7 @@ export class Locator {
   async locate(home: GroupId, fresh: boolean): Promise<SpritePlace | FreshPlace> {
     if (fresh) this.#places.delete(home);
     const cached = this.#places.get(home);
-    if (cached) return cached;
+    if (cached && !this.#isOutdated(home, cached)) return cached;
     const underway = this.#flights.get(home);
     // Whoever asks itself instead ends in the coordinator's flight.
     if (underway) return this.#limited(underway, LIMITS.joinFlightMs).catch(() => this.#ask(home, fresh));
@@ -88,8 +92,8 @@ export class Locator {
     this.#remember(home, { ...place, boot: period.boot });
   }
 
-  #remember(home: GroupId, { url, headers, boot, region }: SpritePlace): void {
-    this.#places.set(home, { url, headers, boot, ...(region && { region }) });
+  #remember(home: GroupId, { url, headers, boot, region, image }: SpritePlace): void {
+    this.#places.set(home, { url, headers, boot, ...(region && { region }), ...(image && { image }) });
   }
 
   async #find(home: GroupId, fresh: boolean): Promise<SpritePlace> {
@@ -116,7 +120,7 @@ export class Locator {
   async #fromKv(home: GroupId): Promise<SpritePlace | undefined> {
     try {
       const value = await this.#kv.get(home, { type: "json", cacheTtl: LIMITS.kvCacheTtlSeconds });
-      return isPlace(value) ? value : undefined;
+      return isPlace(value) && !this.#isOutdated(home, value) ? value : undefined;
     } catch {
       // KV is a hint: without it the coordinator answers.
       return undefined;

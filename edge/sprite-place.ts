@@ -9,6 +9,8 @@ export interface SpritePlace extends SpriteAddress {
   readonly boot: string | null;
   /** Where it runs, for people who read an address or a log; "" when the fleet does not say. */
   readonly region?: string;
+  /** What it ran when its coordinator last asked the fleet. */
+  readonly image?: string;
 }
 
 /** A place as the coordinator tells it, who alone knows how many awake periods there have been. */

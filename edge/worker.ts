@@ -10,6 +10,7 @@ import { workersLog } from "./log.ts";
 
 export { Coordinator } from "./coordinator.ts";
 export { DirectoryShard } from "./directory-shard.ts";
+export { FlyQueue } from "./fly-queue.ts";
 
 const app = new Hono<{ Bindings: Env }>();
 

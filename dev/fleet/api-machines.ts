@@ -116,6 +116,11 @@ async function updateMachine(machine: Machine, body: unknown): Promise<Answer> {
     throw new Refusal(400, "invalid_argument: a machine's volume cannot be swapped");
   }
   const wasRunning = machine.state === "started";
+  // A new config makes a snapshot of memory worthless.
+  if (machine.state === "suspended") {
+    machine.stop("SIGKILL", 0);
+    await machine.wait(["stopped"], WAIT_SECONDS * 1000, AbortSignal.timeout(WAIT_SECONDS * 1000));
+  }
   machine.record.config = request.config;
   machine.record.instance_id = newUlid();
   if (wasRunning) {

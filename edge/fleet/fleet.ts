@@ -70,6 +70,11 @@ export interface Fleet {
   ensure(spec: SpriteSpec): Promise<SpriteRecord>;
   /** Resolves when the host runs. It may still not listen: readiness is a WebSocket hello, never a status. */
   wake(sprite: SpriteRecord): Promise<SpriteRecord>;
+  /**
+   * Whether the next `wake` would give it another image: then it must not be woken behind the fleet's back, by its address.
+   * Left out by fleets that bring their Sprites up to date in another way.
+   */
+  isOutdated?(sprite: Pick<SpriteRecord, "name" | "image">): boolean;
   address(sprite: SpriteRecord): SpriteAddress;
   /**
    * Secret headers for one request to an address, to be added when it is dialled and kept nowhere.

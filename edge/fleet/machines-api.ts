@@ -2,7 +2,7 @@ import { z } from "zod";
 import { SpriteSyncError } from "../../shared/errors.ts";
 import type { GroupId } from "../../shared/ids.ts";
 import { HOME_METADATA, type MachineRequest, type VolumeRequest } from "./machines-config.ts";
-import { apiError } from "./machines-errors.ts";
+import { type ApiReply, apiError } from "./machines-errors.ts";
 import { type ApiCall, type MachinesHttp, readReply } from "./machines-http.ts";
 import { MACHINES_LIMITS } from "./machines-limits.ts";
 import type { WaitState } from "./machines-states.ts";
@@ -24,6 +24,11 @@ export interface MachinesApi {
   /** `undefined` on 404, the only answer (besides the state `destroyed`) that means "there is none". */
   showMachine(id: string): Promise<FlyMachine | undefined>;
   createMachine(request: MachineRequest): Promise<FlyMachine>;
+  /**
+   * Replaces a sleeping Machine's whole config; it stays asleep, and a suspended one loses its memory.
+   * @returns false when it has changed since it was read, or is in a state that allows no update: read it again.
+   */
+  updateMachine(machine: FlyMachine, config: object): Promise<boolean>;
   /** @returns false when the Machine cannot be started from the state that it is in: read it and decide again. */
   startMachine(id: string): Promise<boolean>;
   stopMachine(id: string): Promise<void>;
@@ -53,6 +58,15 @@ export function createMachinesApi(http: MachinesHttp): MachinesApi {
       if (error instanceof SpriteSyncError && error.code === "gone") return undefined;
       throw error;
     }
+  }
+
+  /** `undefined` when the Machine's state or version is another than the caller believed: 409 and 412 (§1.9). */
+  async function unlessChanged(call: ApiCall): Promise<ApiReply | undefined> {
+    const reply = await http.send(call);
+    if (reply.status >= 200 && reply.status <= 299) return reply;
+    const error = apiError(call.doing, reply, Date.now());
+    if ((reply.status === 409 || reply.status === 412) && error.code === "transient") return undefined;
+    throw error;
   }
 
   return {
@@ -93,18 +107,27 @@ export function createMachinesApi(http: MachinesHttp): MachinesApi {
         },
         machineSchema,
       ),
+    async updateMachine(machine, config) {
+      const version = machine.version ?? machine.instance_id;
+      const body = { config, skip_launch: true, ...(version && { current_version: version }) };
+      const on = onMachine(machine.id, "update");
+      const call: ApiCall = {
+        ...on,
+        operation: "Machines_update",
+        method: "POST",
+        body,
+        timeoutMs: MACHINES_LIMITS.createMs,
+      };
+      return (await unlessChanged(call)) !== undefined;
+    },
     async startMachine(id) {
       const call: ApiCall = {
         ...onMachine(id, "start", "/start"),
         operation: "Machines_start",
         method: "POST",
       };
-      const reply = await http.send(call);
-      if (reply.status < 200 || reply.status > 299) {
-        const error = apiError(call.doing, reply, Date.now());
-        if ((reply.status === 409 || reply.status === 412) && error.code === "transient") return false;
-        throw error;
-      }
+      const reply = await unlessChanged(call);
+      if (!reply) return false;
       // flyctl takes this field of a 200 for a failure, so it occurs (facts/fly-machines §1.6).
       const { status } = readReply(call, reply, startSchema);
       if (status === "error") throw apiError(call.doing, { ...reply, status: 500 }, Date.now());

@@ -20,6 +20,8 @@ export interface MachineShape {
 
 /** Metadata key that finds a home's Machine without listing the whole app. */
 export const HOME_METADATA = "sprite_home";
+/** Metadata key with the image as we named it. */
+export const IMAGE_METADATA = "sprite_image";
 /** The port a Sprite listens on inside its Machine. */
 export const SPRITE_PORT = 8080;
 /** Where the volume is mounted; `Dockerfile.sprite` keeps the store below it. */
@@ -93,7 +95,7 @@ export function machineRequest(
       restart: { policy: "on-failure", max_retries: 5 },
       // The documents disagree about the default signal, and the default grace of 5 s is less than an ordered shutdown.
       stop_config: { signal: "SIGTERM", timeout: "10s" },
-      metadata: { [HOME_METADATA]: home },
+      metadata: { [HOME_METADATA]: home, [IMAGE_METADATA]: shape.image },
     },
   };
 }

@@ -2,19 +2,16 @@ import type { z } from "zod";
 import { SpriteSyncError } from "../../shared/errors.ts";
 import { flyAuthorization } from "./fly-token.ts";
 import { type ApiReply, apiError } from "./machines-errors.ts";
-import { MACHINES_LIMITS, paceOf } from "./machines-limits.ts";
-import type { Pacer } from "./pacer.ts";
+import { APP_TURNS, MACHINES_LIMITS, paceOf } from "./machines-limits.ts";
+import { type TurnDeps, takeTurn } from "./turns.ts";
 
-export interface MachinesHttpDeps {
+export interface MachinesHttpDeps extends TurnDeps {
   /** `https://api.machines.dev` or a local fleet host; without `/v1`. */
   readonly apiUrl: string;
   readonly appName: string;
   /** As `fly tokens create` prints it, or an OAuth token; see `flyAuthorization`. */
   readonly token: string;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
-  /** Keeps to Fly's rate limits beforehand. Without one only Fly itself does, by answering 429. */
-  readonly pacer?: Pacer;
-  readonly pause: (ms: number) => Promise<void>;
 }
 
 /** One call of the Machines API. */
@@ -50,7 +47,7 @@ export function createMachinesHttp(deps: MachinesHttpDeps): MachinesHttp {
   };
 
   async function send(call: ApiCall): Promise<ApiReply> {
-    await takeTurn(call, deps);
+    await takeTurn(call.doing, turnOf(call), deps);
     const query = call.query ? `?${new URLSearchParams(call.query)}` : "";
     try {
       const response = await deps.fetch(base + call.path + query, {
@@ -87,24 +84,10 @@ export function readReply<T>(call: ApiCall, reply: ApiReply, schema: z.ZodType<T
   );
 }
 
-async function takeTurn(
-  { doing, operation, machineId }: ApiCall,
-  { pacer, pause }: MachinesHttpDeps,
-): Promise<void> {
-  if (!pacer) return;
-  const pace = paceOf(operation);
-  const { granted, inMs } = pacer.next(
-    `${operation} ${machineId ?? ""}`,
-    pace,
-    Date.now(),
-    MACHINES_LIMITS.turnMs,
-  );
-  if (!granted) {
-    throw new SpriteSyncError("rate", `${doing}: its turn within Fly's rate limits comes in ${inMs} ms`, {
-      retryAfterMs: inMs,
-    });
-  }
-  if (inMs > 0) await pause(inMs);
+/** Fly counts by operation, and by Machine or for the whole app (facts/fly-machines §1.10). */
+function turnOf({ operation, machineId }: ApiCall) {
+  const key = machineId ? `${operation} ${machineId}` : `${APP_TURNS}${operation}`;
+  return { key, pace: paceOf(operation), patienceMs: MACHINES_LIMITS.turnMs };
 }
 
 function parseJson(text: string): unknown {

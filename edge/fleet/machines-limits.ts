@@ -35,6 +35,11 @@ export const MACHINES_LIMITS = {
   listPage: 500,
 } as const;
 
+/** What the keys of turns begin with that the whole app shares; all others belong to one Machine, so to its coordinator. */
+export const APP_TURNS = "app ";
+/** The turn to create a Sprite: its calls follow one another, so that whoever has it seldom waits for one of theirs. */
+export const CREATION_TURN = `${APP_TURNS}creation`;
+
 /**
  * How fast we make calls of one operation on one Machine, or on the app. Fly allows 1 a second with a burst of 3, and 5 with
  * a burst of 10 to show a Machine (facts/fly-machines §1.10). Our bursts are smaller: calls bunch up on their way, and what

@@ -1,12 +1,14 @@
 import { z } from "zod";
+import { IMAGE_METADATA } from "./machines-config.ts";
 
 /**
  * What we read of the Machines API's answers. Everything but the id may be missing: an unreachable host leaves `config`
  * out, lists may be thin, and fields come and go between versions of the API (facts/fly-machines §1.5).
  */
-const configSchema = z.object({
+const configSchema = z.looseObject({
   image: z.string().nullish(),
-  mounts: z.array(z.object({ volume: z.string().nullish() })).nullish(),
+  metadata: z.record(z.string(), z.string()).nullish(),
+  mounts: z.array(z.looseObject({ volume: z.string().nullish() })).nullish(),
 });
 
 export const machineSchema = z.object({
@@ -35,9 +37,13 @@ export type FlyVolume = z.infer<typeof volumeSchema>;
 
 export const startSchema = z.object({ status: z.string().nullish(), message: z.string().nullish() });
 
-/** The image a Machine runs, or "" when its host cannot be asked. */
+/**
+ * The image a Machine was told to run, or "" when its host cannot be asked. What we noted comes first: Fly may spell an
+ * image's name differently than we did.
+ */
 export function imageOf(machine: FlyMachine): string {
-  return machine.config?.image ?? machine.incomplete_config?.image ?? "";
+  const config = machine.config ?? machine.incomplete_config;
+  return config?.metadata?.[IMAGE_METADATA] ?? config?.image ?? "";
 }
 
 /** The volume a Machine mounts. Read it anew each time: a migration keeps the Machine's id and changes this one (§1.3). */

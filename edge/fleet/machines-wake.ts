@@ -5,6 +5,8 @@ import { wakeStepOf } from "./machines-states.ts";
 import type { FlyMachine } from "./machines-types.ts";
 
 export interface WakeDeps {
+  /** Brings a sleeping Machine up to date. @returns whether it should be read again. @throws SpriteSyncError */
+  readonly upgrade?: (machine: FlyMachine) => Promise<boolean>;
   readonly api: MachinesApi;
   readonly pause: (ms: number) => Promise<void>;
   /** Milliseconds, from any origin. */
@@ -22,6 +24,7 @@ export async function wakeMachine(id: string, deps: WakeDeps): Promise<FlyMachin
   const deadline = deps.now() + MACHINES_LIMITS.wakeMs;
   let starts = 0;
   let restarted = false;
+  let upgraded = false;
   let rereadMs: number = MACHINES_LIMITS.rereadMs;
   let last = "unknown";
   while (deps.now() < deadline) {
@@ -34,6 +37,10 @@ export async function wakeMachine(id: string, deps: WakeDeps): Promise<FlyMachin
     if (typeof step === "object") {
       await deps.api.waitMachine(machine, step.wait);
       continue;
+    }
+    if (step === "start" && !upgraded && deps.upgrade) {
+      upgraded = true;
+      if (await deps.upgrade(machine)) continue;
     }
     if (step === "start" || (step === "restart-once" && !restarted)) {
       if (starts === MACHINES_LIMITS.startsPerWake) throw dies(id);

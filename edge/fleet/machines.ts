@@ -6,11 +6,13 @@ import { createMachinesApi, type MachinesApi } from "./machines-api.ts";
 import type { MachineShape } from "./machines-config.ts";
 import { ensureMachine, findMachine } from "./machines-ensure.ts";
 import { createMachinesHttp, type MachinesHttpDeps } from "./machines-http.ts";
-import { MACHINES_LIMITS } from "./machines-limits.ts";
+import { CREATION_TURN, MACHINES_LIMITS, paceOf } from "./machines-limits.ts";
 import { spriteStateOf } from "./machines-states.ts";
 import { type FlyMachine, imageOf, mountedVolume } from "./machines-types.ts";
+import { isOutdated, upgradeMachine } from "./machines-upgrade.ts";
 import { volumesOf } from "./machines-volume.ts";
 import { wakeMachine } from "./machines-wake.ts";
+import { takeTurn } from "./turns.ts";
 
 export interface MachinesFleetDeps extends Omit<MachinesHttpDeps, "pause">, MachineShape {
   /** Origin of the app's proxy: `https://<app>.fly.dev`, or the local host's. */
@@ -19,6 +21,8 @@ export interface MachinesFleetDeps extends Omit<MachinesHttpDeps, "pause">, Mach
   readonly regions: readonly string[];
   /** Environment of a home's Sprite. No secrets: anyone with a token of the app can read it (facts/fly-machines §1.4). */
   readonly spriteEnv: (home: GroupId) => Readonly<Record<string, string>>;
+  /** How many of the Sprites with another image get this one at their next wake, percent. */
+  readonly upgradePercent: number;
   readonly log: Log;
   /** Waits; only tests pass another one. */
   readonly pause?: (ms: number) => Promise<void>;
@@ -34,6 +38,7 @@ export const INSTANCE_HEADER = "fly-force-instance-id";
 export function createMachinesFleet(deps: MachinesFleetDeps): Fleet {
   const pause = deps.pause ?? ((ms) => new Promise<void>((next) => setTimeout(next, ms)));
   const api = createMachinesApi(createMachinesHttp({ ...deps, pause }));
+  const upgradeDeps = { ...deps, api, shape: deps };
   const appUrl = deps.appUrl.replace(/\/+$/, "");
 
   return {
@@ -43,12 +48,22 @@ export function createMachinesFleet(deps: MachinesFleetDeps): Fleet {
     },
     // No flight is shared here: workerd drops a promise when the Durable Object that began it is reset, and whoever else
     // awaited it would wait for ever. One flight per home is the coordinator's promise, one Machine per home is ours.
-    ensure: async (spec) =>
-      recordOf(await ensureMachine(spec, { ...deps, shape: deps, api, pause }), spec.home),
+    async ensure(spec) {
+      // Everybody's creations stand in one queue; whoever has to come back later keeps the place (pacer.ts).
+      const turn = {
+        key: CREATION_TURN,
+        pace: paceOf("Machines_create"),
+        patienceMs: MACHINES_LIMITS.turnMs,
+      };
+      await takeTurn(`create the Sprite of ${spec.home}`, { ...turn, holder: spec.home }, { ...deps, pause });
+      return recordOf(await ensureMachine(spec, { ...deps, shape: deps, api, pause }), spec.home);
+    },
     async wake(sprite) {
-      const machine = await wakeMachine(sprite.id, { api, pause, now: () => Date.now() });
+      const upgrade = (machine: FlyMachine) => upgradeMachine(machine, sprite.home, upgradeDeps);
+      const machine = await wakeMachine(sprite.id, { api, pause, upgrade, now: () => Date.now() });
       return recordOf(machine, sprite.home);
     },
+    isOutdated: (sprite) => isOutdated(sprite, upgradeDeps),
     address: (sprite) => ({ url: appUrl, headers: { [INSTANCE_HEADER]: sprite.id } }),
     // fly-proxy asks for nothing: the Sprite itself checks the pass.
     credentials: () => ({}),

@@ -15,6 +15,7 @@ const period = (boot: string) => ({ number: 1, boot });
 /** An isolate: what its locators share, and what they ask. */
 function isolate({
   kv = null as unknown,
+  outdated = "",
   reply = async () => ({ ok: true as const, value: fresh("b1") }) as never,
 } = {}) {
   const asked = { locate: [] as boolean[], met: [] as string[], kv: 0 };
@@ -22,6 +23,7 @@ function isolate({
   const locator = () =>
     new Locator({
       ...shared,
+      isOutdated: (_, { image }) => image === outdated && outdated !== "",
       kv: {
         get: async () => {
           asked.kv++;
@@ -72,6 +74,18 @@ describe("the locator", () => {
     const { locator } = isolate();
     expect(await locator().locate(HOME, false)).toEqual(fresh("b1"));
     expect(await locator().locate(HOME, false)).toEqual(place("b1"));
+  });
+
+  test("asks the coordinator before a Sprite with an old image is woken by its address, from KV or its own cache", async () => {
+    const reply = { ok: true as const, value: { ...fresh("b1"), image: "old" } } as never;
+    const { asked, locator } = isolate({
+      kv: { ...place("b0"), image: "old" },
+      outdated: "old",
+      reply: async () => reply,
+    });
+    expect(await locator().locate(HOME, false)).toMatchObject({ boot: "b1" });
+    await locator().locate(HOME, false);
+    expect(asked.locate).toEqual([false, false]);
   });
 
   test("takes KV's word for an address, and asks the coordinator once that failed", async () => {

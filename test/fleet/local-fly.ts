@@ -93,6 +93,7 @@ function fleetDeps(host: FleetHost): MachinesFleetDeps {
     image: "registry.fly.io/sprite-sync@sha256:0123456789abcdef",
     guest: { cpu_kind: "shared", cpus: 1, memory_mb: 512 },
     volumeSizeGb: 1,
+    upgradePercent: 100,
     regions: ["fra", "ams", "iad"],
     spriteEnv: (home) => ({ SPRITE_HOME: home }),
     fetch: (url, init) => fetch(url, init),

@@ -57,6 +57,7 @@ describe("inside workerd", { timeout: 60_000 }, () => {
       guest,
       image: "sprite-sync:test",
       volumeSizeGb: 1,
+      upgradePercent: 100,
       regions: ["fra"],
     };
     const home = newHome();
