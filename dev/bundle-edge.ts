@@ -1,10 +1,15 @@
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-/** The Worker as one module of text, bundled with the conditions that wrangler uses for workerd. */
-export async function bundleEdge(): Promise<string> {
+const WORKER = fileURLToPath(new URL("../edge/worker.ts", import.meta.url));
+
+/**
+ * The Worker as one module of text, bundled with the conditions that wrangler uses for workerd.
+ * @param entry another module with the same exports.
+ */
+export async function bundleEdge(entry = WORKER): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL("../edge/worker.ts", import.meta.url))],
+    entryPoints: [entry],
     bundle: true,
     write: false,
     format: "esm",

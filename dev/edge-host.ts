@@ -19,6 +19,8 @@ export interface EdgeHostOptions {
   readonly cf?: Readonly<Record<string, string>> | undefined;
   /** Told of each line that the Worker logs. */
   readonly onLog: (line: string, isError: boolean) => void;
+  /** A module that exports what edge/worker.ts does, to be run instead: the edge with something around it. */
+  readonly entry?: string | undefined;
   /** Edges on the one store of Durable Objects and KV, each in its own isolate; 1 is the default. */
   readonly edges?: number;
   /** Other Workers in the same workerd, each at an address of its own: what the edge is compared with. */
@@ -51,7 +53,12 @@ const CONFIG = fileURLToPath(new URL("../wrangler.toml", import.meta.url));
 /** Runs the real Worker in workerd, bound as wrangler.toml says. All that knows Miniflare's options is in this file. */
 export async function startEdgeHost(options: EdgeHostOptions): Promise<EdgeHost> {
   const { workerOptions } = workerOptionsOf(CONFIG);
-  const first = edgeWorker("edge-0", workerOptions as WorkerOptions, await bundleEdge(), options);
+  const first = edgeWorker(
+    "edge-0",
+    workerOptions as WorkerOptions,
+    await bundleEdge(options.entry),
+    options,
+  );
   const others = Array.from({ length: (options.edges ?? 1) - 1 }, (_, n) => twinOf(first, `edge-${n + 1}`));
   const extras = (options.extraWorkers ?? []).map((extra) => extraWorker(extra, first));
   const miniflare = new Miniflare({

@@ -44,6 +44,8 @@ export interface StackOptions {
   /** More settings of the edge. */
   readonly edgeVars?: Readonly<Record<string, string>>;
   readonly rateLimits?: RateLimits;
+  /** Runs this module as the edge: it exports what edge/worker.ts does. */
+  readonly edgeEntry?: string;
   /** Told the fleet's public address, names the Workers that shall run beside the edge. */
   readonly extraWorkers?: (fleetAppUrl: string) => readonly ExtraWorker[];
   /** What runs Sprites; processes on this computer unless given. */
@@ -94,6 +96,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       demoDir: options.demoDir,
       cf: options.cf,
       edges: options.edges ?? 1,
+      entry: options.edgeEntry,
       extraWorkers: options.extraWorkers?.(fleet.appUrl) ?? [],
       vars: { ...vars, ...edgeVars(passKeys, port, options), ...options.edgeVars },
       rateLimits: options.rateLimits,

@@ -23,7 +23,8 @@ export const NEVER_AWAKE: AwakePeriods = { latest: null, awake: false };
 /** A session has met the Sprite in period `met`. `news`: it is one that watchers have not been told about. */
 export function wasMet(periods: AwakePeriods, met: AwakePeriod): { periods: AwakePeriods; news: boolean } {
   const { latest } = periods;
-  if (latest?.boot === met.boot) return { periods: { latest, awake: true }, news: false };
+  if (latest?.boot === met.boot)
+    return { periods: periods.awake ? periods : { latest, awake: true }, news: false };
   // A report that other reports have overtaken. An equal number is newer: a Sprite that lost its disk may count one twice.
   if (latest && met.number < latest.number) return { periods, news: false };
   return { periods: { latest: met, awake: true }, news: true };

@@ -25,6 +25,8 @@ export interface CoordinationDeps {
   /** Nothing else may happen in the object while one of these runs, as Durable Objects promise of their storage. */
   readonly load: () => Promise<Stored>;
   readonly save: (stored: Stored) => Promise<void>;
+  /** Makes the address known to edges that have not met the Sprite. It need not succeed. */
+  readonly publish: (home: GroupId, place: FreshPlace) => void;
   /** Tells every socket that watches, and closes it. */
   readonly tellWatchers: () => void;
   /** Lets `work` go on when the request that began it has ended. */
@@ -106,7 +108,7 @@ export class Coordination {
       const { sprite, periods } = await this.#deps.load();
       // Believed to be awake. An outdated one is looked at all the same: asleep, it would wake with its old image.
       if (sprite && periods.awake && !fresh && !this.#deps.fleet().fleet.isOutdated?.(sprite))
-        return { ok: true, value: this.placeOf(sprite, periods) };
+        return { ok: true, value: this.#placeOf(sprite, periods) };
       const wake = this.#wake(home, sprite, near);
       return {
         ok: true,
@@ -135,10 +137,14 @@ export class Coordination {
     const { periods: before } = await this.#deps.load();
     const periods = { ...before, awake: true };
     await this.#deps.save({ sprite, periods });
+    const place = this.#placeOf(sprite, periods);
+    // Only here: whoever asked had found no address, or one that does not work. A write of KV costs as much as 33
+    // requests, and there is nothing new in it that others need.
+    this.#deps.publish(home, place);
     // Before anybody has met the Sprite: the others dial while it boots.
     this.#deps.tellWatchers();
     this.#deps.log().info({ home, sprite: sprite.name, region: sprite.region }, "Sprite woken");
-    return this.placeOf(sprite, periods);
+    return place;
   }
 
   /** By its id, a call whose budget on Fly is the Sprite's own. `undefined`: the Sprite is no more. */
@@ -167,7 +173,7 @@ export class Coordination {
   }
 
   /** How sessions reach the Sprite. */
-  placeOf(sprite: SpriteRecord, { latest }: AwakePeriods): FreshPlace {
+  #placeOf(sprite: SpriteRecord, { latest }: AwakePeriods): FreshPlace {
     const address = this.#deps.fleet().fleet.address(sprite);
     const { region, image } = sprite;
     return { ...address, region, image, boot: latest?.boot ?? null, after: latest?.number ?? 0 };

@@ -24,7 +24,8 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
   readonly #coordination = new Coordination({
     fleet: () => fleetOf(this.env),
     load: () => this.#load(),
-    save: (stored) => this.#save(stored),
+    save: ({ sprite, periods }) => this.ctx.storage.put(sprite ? { sprite, periods } : { periods }),
+    publish: (home, place) => this.#publish(home, place),
     tellWatchers: () => {
       for (const socket of this.ctx.getWebSockets()) tell(socket);
     },
@@ -62,16 +63,11 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     };
   }
 
-  async #save({ sprite, periods }: Stored): Promise<void> {
-    await this.ctx.storage.put(sprite ? { sprite, periods } : { periods });
-    if (!sprite) return;
-    // The coordinator is the one writer of its key, which orders the writes; KV takes one a second (facts/cloudflare §3).
-    const { after: _, ...place } = this.#coordination.placeOf(sprite, periods);
-    const write = this.env.ADDRESSES.put(sprite.home, JSON.stringify(place satisfies SpritePlace));
+  /** The coordinator is the one writer of its key, which orders the writes; KV takes one a second (facts/cloudflare §3). */
+  #publish(home: GroupId, { after: _, ...place }: FreshPlace): void {
+    const write = this.env.ADDRESSES.put(home, JSON.stringify(place satisfies SpritePlace));
     this.ctx.waitUntil(
-      write.catch((error) =>
-        this.#log().warn({ home: sprite.home, error: String(error) }, "KV write failed"),
-      ),
+      write.catch((error) => this.#log().warn({ home, error: String(error) }, "KV write failed")),
     );
   }
 

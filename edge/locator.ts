@@ -88,7 +88,9 @@ export class Locator {
 
   /** Reports the awake period that a dial met. Until this resolves, sessions that watch may not have been told. */
   async met(home: GroupId, place: SpritePlace, period: AwakePeriod): Promise<void> {
-    if (place.boot !== period.boot) await this.#coordinator(home).met(period);
+    // Meanwhile another session of this isolate may have reported the same.
+    const known = this.#places.get(home)?.boot ?? place.boot;
+    if (known !== period.boot) await this.#coordinator(home).met(period);
     this.#remember(home, { ...place, boot: period.boot });
   }
 

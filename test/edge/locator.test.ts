@@ -111,6 +111,13 @@ describe("the locator", () => {
     expect(asked.met).toEqual(["b2"]);
   });
 
+  test("reports a period once for all sessions of an isolate that dialled before it was known", async () => {
+    const { asked, locator } = isolate();
+    const found = await locator().locate(HOME, false);
+    for (let n = 0; n < 3; n++) await locator().met(HOME, found, period("b2"));
+    expect(asked.met).toEqual(["b2"]);
+  });
+
   test("passes the coordinator's errors on with their code, and forgets the flight", async () => {
     const error = failedReply(new SpriteSyncError("rate", "slow down", { retryAfterMs: 1500 }));
     const { asked, locator } = isolate({ reply: async () => error as never });

@@ -51,7 +51,11 @@ export async function startClient(syncUrl: string, options: ClientOptions = {}):
     WebSocketConstructor: sockets.Socket as never,
   });
   if (options.deviceOf) connection.enable();
-  const account = await openAccount(options, peers);
+  const account = await openAccount(options, peers).catch((error: unknown) => {
+    sockets.letGo();
+    connection.disable();
+    throw error;
+  });
   const opened = account.node;
   node = opened;
   if (!options.offline) connection.enable();

@@ -91,11 +91,8 @@ export class CoordinatorHost {
       save: async (stored: Stored) => {
         await living(undefined);
         this.#stored = { sprite: stored.sprite, periods: stored.periods };
-        if (stored.sprite) {
-          const { after: _, ...place } = coordination.placeOf(stored.sprite, stored.periods);
-          this.#world.kv.put(this.home, place);
-        }
       },
+      publish: (home, { after: _, ...place }) => this.#world.kv.put(home, place),
       tellWatchers: () => {
         for (const server of [...this.watchers]) {
           this.#world.count("watcher told");

@@ -5,7 +5,7 @@ import { kill } from "./accidents.ts";
 import { type Author, hasNote, leaveNote } from "./author.ts";
 import type { Chance } from "./chance.ts";
 import type { Team } from "./team.ts";
-import { loadWhatIsThere, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
 const VISITORS_AT_ONCE = 4;
 const AUTHORS_AT_MOST = 7;
@@ -35,7 +35,7 @@ export class ComingAndGoing {
     const stays = this.#chance.is(0.1);
     const known = team.values.filter(({ announced }) => announced);
     const visitor = await world.newVisitor(team);
-    await Promise.all(known.map(({ id }) => loadWhatIsThere(visitor.guest, id)));
+    await Promise.all(known.map((value) => world.load(visitor.guest, value)));
     world.diary.count("newcomer loaded", `${visitor.name}: ${known.length} values of ${team.sprite}`);
     if (stays) return;
     await pause(stayMs);
@@ -69,11 +69,16 @@ export class ComingAndGoing {
     const value = chance.pick(team.values.filter(({ announced }) => announced));
     if (!owner || !value) return;
     const name = `device ${++this.#devices}`;
-    const device = await startClient(world.stack.syncUrl, {
-      deviceOf: owner.client,
-      onSocketEnd: (end) => world.outages.ended(name, end),
-    });
-    await loadWhatIsThere(device, value.id);
+    // The account's Sprite may have lost its disk, and its owner not have had time to restore it.
+    const device = await until(
+      () =>
+        startClient(world.stack.syncUrl, {
+          deviceOf: owner.client,
+          onSocketEnd: (end) => world.outages.ended(name, end),
+        }),
+      { what: `${name} opening the account of ${owner.name}`, timeoutMs: 60_000 },
+    );
+    await world.load(device, value);
     leaveNote(device.node, value, name);
     await device.node.syncManager.waitForSync(value.id);
     const closed = device.close();

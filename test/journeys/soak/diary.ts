@@ -32,7 +32,7 @@ const KINDS = Object.keys(PER_MINUTE).filter((name): name is Kind => name in PER
 
 /** In a long soak chance evens out, but a busy computer does less of everything. */
 const LONG_RUN_SHARE = 0.5;
-const LINES_KEPT = 400;
+const LINES_KEPT = 20_000;
 
 /** What happened in a soak: counts for whether it was worth anything, the last lines for when it fails. */
 export class Diary {

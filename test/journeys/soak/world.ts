@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { cojsonInternals, type RawAccount, type RawCoID, type RawCoMap, type RawCoValue } from "cojson";
 import { pino } from "pino";
 import { type Stack, startStack } from "../../../dev/stack.ts";
@@ -14,9 +15,12 @@ import type { Team, Value } from "./team.ts";
 
 export type Machine = ReturnType<Stack["fleet"]["machines"]>[number];
 
-/** Just long enough that a Sprite sleeps several times in a minute. */
-const SLEEP_AFTER_S = 1;
-const LOG_LINES_KEPT = 2_000;
+/** Short enough that a Sprite sleeps many times in a minute; longer than a busy computer takes to attach a session. */
+const SLEEP_AFTER_S = 2;
+/** How long a value may stay away while somebody who has it is connected. */
+const LOAD_PATIENCE_MS = 60_000;
+const LOAD_AGAIN_MS = 50;
+const LOG_LINES_KEPT = 40_000;
 
 /** Newcomers without an account; they read and then leave. */
 export interface Visitor {
@@ -120,6 +124,24 @@ export class World {
     groupOf(founder, first.id).addMember(account, "writer");
   }
 
+  /**
+   * Loads a value that was stored once. After the loss of a disk it is nowhere until somebody who has it is connected: only
+   * that time counts.
+   */
+  async load(client: Pick<Guest, "load">, { id }: Value): Promise<RawCoValue> {
+    let deadline = performance.now() + LOAD_PATIENCE_MS;
+    for (;;) {
+      try {
+        return await client.load(id);
+      } catch (error) {
+        const now = performance.now();
+        if (!this.authors.some(({ online, has }) => online && has.has(id))) deadline = now + LOAD_PATIENCE_MS;
+        if (now > deadline) throw error;
+        await pause(LOAD_AGAIN_MS);
+      }
+    }
+  }
+
   async newVisitor(team: Team): Promise<Visitor> {
     const name = `visitor ${++this.#clients}`;
     const guest = await startGuest(this.stack.syncUrl, (end) => this.outages.ended(name, end));
@@ -178,7 +200,7 @@ export class World {
   async #join(author: Author, team: Team): Promise<void> {
     await loadWhatIsThere(author.client, team.id);
     for (const value of team.values.filter(({ announced }) => announced)) {
-      await loadWhatIsThere(author.client, value.id);
+      await this.load(author.client, value);
       author.has.add(value.id);
     }
   }
