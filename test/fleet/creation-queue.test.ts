@@ -122,6 +122,7 @@ describe(`${GROUPS} groups that are written to for the first time at once`, { ti
         save: async (next) => {
           stored = next;
         },
+        publish: () => undefined,
         tellWatchers: () => undefined,
         keep: () => undefined,
         log: () => quiet,
