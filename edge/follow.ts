@@ -1,3 +1,4 @@
+import { SpriteSyncError } from "../shared/errors.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import {
   type CoSessions,
@@ -10,6 +11,7 @@ import {
   mergeKnownState,
 } from "../shared/known-state.ts";
 import type { ContentMessage, KnownMessage, LoadMessage } from "../shared/messages.ts";
+import type { HomeFollows } from "./home-follows.ts";
 
 /**
  * What a session remembers of one CoValue that its client follows, so that the upstream to its home may be lost at any
@@ -26,19 +28,43 @@ import type { ContentMessage, KnownMessage, LoadMessage } from "../shared/messag
  */
 export class Follow {
   readonly id: CoValueId;
-  readonly home: GroupId;
+  readonly #at: HomeFollows;
   state: KnownState = emptyKnownState();
-  evidence: KnownState | undefined;
+  #evidence: KnownState | undefined;
   replay = false;
   repair = false;
+  #isUnanswered = false;
   /** The home has acknowledged `state`: it is on its disk. Content that the home passes on may still be on its way there. */
   acked = false;
   /** Content of the client behind the `load` that `repair` is about: it reaches the home by itself, no repair is due for it. */
   queued: CoSessions | undefined;
 
-  constructor(id: CoValueId, home: GroupId) {
+  constructor(id: CoValueId, at: HomeFollows) {
     this.id = id;
-    this.home = home;
+    this.#at = at;
+  }
+
+  get home(): GroupId {
+    return this.#at.home;
+  }
+
+  get evidence(): KnownState | undefined {
+    return this.#evidence;
+  }
+
+  set evidence(evidence: KnownState | undefined) {
+    this.#at.unsettled += Number(evidence !== undefined) - Number(this.#evidence !== undefined);
+    this.#evidence = evidence;
+  }
+
+  /** Whether the home has not answered the last replay. */
+  get #unanswered(): boolean {
+    return this.#isUnanswered;
+  }
+
+  set #unanswered(unanswered: boolean) {
+    this.#at.unanswered += Number(unanswered) - Number(this.#isUnanswered);
+    this.#isUnanswered = unanswered;
   }
 
   get settled(): boolean {
@@ -51,6 +77,7 @@ export class Follow {
     this.evidence = emptyKnownState();
     this.acked = false;
     this.replay = false;
+    this.#unanswered = false;
     // cojson remembers over reconnections what was acknowledged; it would not send that again to a home that lost it.
     this.repair = true;
     this.queued = undefined;
@@ -103,6 +130,7 @@ export class Follow {
   homeKnows(message: KnownMessage): boolean {
     const first = this.repair;
     this.repair = false;
+    this.#unanswered = false;
     const arriving = { header: message.state.header, sessions: { ...message.state.sessions } };
     if (first && this.queued) mergeKnownState(arriving, { header: true, sessions: this.queued });
     if (first) this.queued = undefined;
@@ -128,10 +156,17 @@ export class Follow {
     this.evidence = undefined;
   }
 
+  /** The value is not followed any more, or somewhere else. */
+  forget(): void {
+    this.evidence = undefined;
+    this.#unanswered = false;
+  }
+
   /** The upstream is gone, with whatever was on its way in either direction. */
   upstreamLost(): void {
     this.replay = true;
     this.repair = false;
+    this.#unanswered = false;
     this.queued = undefined;
   }
 
@@ -139,6 +174,7 @@ export class Follow {
   attach(): string {
     this.replay = false;
     this.repair = true;
+    this.#unanswered = true;
     this.evidence = emptyKnownState();
     return knownStateMessage("load", this.id, this.state, { reattach: true });
   }
@@ -148,4 +184,11 @@ export class Follow {
     mergeKnownState(this.evidence, state);
     if (!isBehind(this.evidence, this.state)) this.evidence = undefined;
   }
+}
+
+/** A load with the member that makes a Sprite answer with a `known` first; the rest of the text stays as it is. */
+export function withReattach(text: string): string {
+  const end = text.lastIndexOf("}");
+  if (end < 0) throw new SpriteSyncError("bad-message", "a load does not end with a brace");
+  return `${text.slice(0, end)},"reattach":true}`;
 }

@@ -4,6 +4,7 @@ import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { emptyKnownState, knownStateMessage } from "../shared/known-state.ts";
 import type { ContentMessage, DoneMessage, KnownMessage, LoadMessage } from "../shared/messages.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
+import { type Budget, bytesOf, ownText } from "./budget.ts";
 import type { Directory } from "./directory.ts";
 import { leaderOfContent, placeAll } from "./place.ts";
 
@@ -30,8 +31,8 @@ export interface IntakeDeps {
   readonly resend: (id: CoValueId) => void;
   /** Resolves after a pause that grows with `attempt`; rejects when the session ends. */
   readonly pause: (attempt: number) => Promise<void>;
-  /** Characters that may wait; past it content is dropped and asked for again. */
-  readonly pendingChars: number;
+  /** For what waits; past it content is dropped and asked for again. */
+  readonly pending: Budget;
 }
 
 /**
@@ -44,7 +45,6 @@ export interface IntakeDeps {
 export class Intake {
   readonly #deps: IntakeDeps;
   readonly #waiting = new Map<CoValueId, Waiting>();
-  #waitingChars = 0;
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps;
@@ -76,13 +76,10 @@ export class Intake {
       settled: Promise.resolve(),
     };
     if (!known) this.#waiting.set(message.id, waiting);
-    if (this.#waitingChars + message.text.length > this.#deps.pendingChars) {
-      if (isQuestion(message)) waiting.unasked = true;
-      else waiting.dropped = true;
-    } else {
-      this.#waitingChars += message.text.length;
-      waiting.messages.push(message);
-    }
+    if (this.#deps.pending.take(bytesOf(message.text))) {
+      waiting.messages.push({ ...message, text: ownText(message.text) });
+    } else if (isQuestion(message)) waiting.unasked = true;
+    else waiting.dropped = true;
     return !known;
   }
 
@@ -142,7 +139,7 @@ export class Intake {
         this.#start([id]);
         return;
       }
-      this.#waitingChars -= message.text.length;
+      this.#deps.pending.give(bytesOf(message.text));
       this.#deps.deliver(message, home);
     }
     if (dropped) this.#deps.resend(id);

@@ -1,5 +1,5 @@
 import { errorMessage, parseError } from "../shared/control.ts";
-import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
+import { toSpriteSyncError } from "../shared/errors.ts";
 import { splitFrame } from "../shared/frames.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { emptyKnownState, type KnownState, knownStateMessage } from "../shared/known-state.ts";
@@ -13,8 +13,11 @@ import {
   type ReconcileMessage,
 } from "../shared/messages.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
+import type { Budget } from "./budget.ts";
 import type { Directory, Resolution } from "./directory.ts";
-import type { Follow } from "./follow.ts";
+import { type Follow, withReattach } from "./follow.ts";
+import { Follows } from "./follows.ts";
+import type { HomeFollows } from "./home-follows.ts";
 import { Intake, type ValueMessage } from "./intake.ts";
 import type { Interests } from "./interests.ts";
 import { Reconciles } from "./reconcile.ts";
@@ -22,8 +25,12 @@ import { Reconciles } from "./reconcile.ts";
 /** The router's way to one Sprite. Opening, waking and closing are the upstream's own business. */
 export interface UpstreamPort {
   readonly open: boolean;
+  /** Whether what is sent now waits in the queue, because the Sprite is not attached or does not keep up. */
+  readonly waits: boolean;
   /** Sends now, or queues and attaches. `false`: the queue was full and is dropped; its values need a repair. */
   send(message: string): boolean;
+  /** Every replayed `load` has been answered. */
+  repaired(): void;
   /** Attaches if it is not attached, with nothing to send. */
   attach(): void;
 }
@@ -36,10 +43,12 @@ export interface RouterDeps {
   /** Asks to be told, through {@link Router.placed}, when an id gets a home. */
   readonly want: (id: CoValueId) => void;
   readonly pause: (attempt: number) => Promise<void>;
-  /** How much of the client's may wait for the directory. */
-  readonly pendingChars: number;
+  /** The client acknowledged a reconciliation: only this edge itself can have asked for it. */
+  readonly clientAcked: (batch: string) => void;
+  /** For what waits for the directory. */
+  readonly pending: Budget;
   readonly interests: Interests;
-  readonly newFollow: (id: CoValueId, home: GroupId) => Follow;
+  readonly newFollow: (id: CoValueId, at: HomeFollows) => Follow;
 }
 
 /**
@@ -54,7 +63,7 @@ export interface RouterDeps {
 export class Router {
   readonly #deps: RouterDeps;
   readonly #intake: Intake;
-  readonly #follows = new Map<CoValueId, Follow>();
+  readonly #follows: Follows;
   readonly #interests: Interests;
   /** What the client has of the ids that it asked for and nobody has created yet. */
   readonly #unknown = new Map<CoValueId, KnownState>();
@@ -65,11 +74,12 @@ export class Router {
   constructor(deps: RouterDeps) {
     this.#deps = deps;
     this.#interests = deps.interests;
+    this.#follows = new Follows(deps.newFollow);
     this.#intake = new Intake({
       directory: deps.directory,
       policy: deps.policy,
       pause: deps.pause,
-      pendingChars: deps.pendingChars,
+      pending: deps.pending,
       deliver: (message, home) => (home ? this.#toHome(message, home) : this.#homeless(message)),
       refuse: (message, error) => deps.toClient(errorMessage(error, message.id)),
       resend: (id) => this.#askForAll(id),
@@ -91,7 +101,8 @@ export class Router {
       try {
         const message = parseMessage(text);
         if (message.action === "reconcile") void this.#reconcile(message);
-        else if (message.action !== "reconcile-ack" && message.action !== "control") values.push(message);
+        else if (message.action === "reconcile-ack") this.#deps.clientAcked(message.batch);
+        else if (message.action !== "control") values.push(message);
       } catch (error) {
         this.#deps.toClient(errorMessage(toSpriteSyncError(error, "bad-message")));
       }
@@ -124,38 +135,38 @@ export class Router {
     }
   }
 
-  /** An upstream has opened: what must be sent on it before anything that waits. */
+  /** An upstream has opened, or worked off what made its queue overflow: what must be sent on it before what waits. */
   *attached(home: GroupId): Generator<string> {
-    for (const follow of this.#follows.values()) {
-      if (follow.home === home && follow.replay) yield follow.attach();
-    }
+    yield* this.#follows.at(home).attach();
     yield* this.#reconciles.unacknowledged(home);
   }
 
   /** An upstream is gone, with everything that was on its way. */
   lost(home: GroupId): void {
-    for (const follow of this.#follows.values()) if (follow.home === home) follow.upstreamLost();
-    this.#reconciles.lost(home);
+    this.#dropped(home);
     this.#interests.forget(home);
   }
 
   /** Whether something of this home is still owed in either direction, so that it has to be attached again now. */
   owes(home: GroupId): boolean {
-    for (const follow of this.#follows.values()) if (follow.home === home && !follow.settled) return true;
-    return this.#reconciles.waitsFor(home);
+    return this.#follows.at(home).unsettled > 0 || this.#reconciles.waitsFor(home);
   }
 
   /** Whether the client follows anything of this home. */
   follows(home: GroupId): boolean {
-    for (const follow of this.#follows.values()) if (follow.home === home) return true;
-    return false;
+    return this.#follows.at(home).size > 0;
+  }
+
+  /** Whether a replayed `load` has not been answered. */
+  repairs(home: GroupId): boolean {
+    return this.#follows.at(home).unanswered > 0;
   }
 
   /** An id that the client asked for has been created by somebody: deliver it after all (design §3.6). */
   placed(id: CoValueId, home: GroupId): void {
     this.#deps.directory.remember(id, home);
     const state = this.#unknown.get(id);
-    if (!state || this.#follows.has(id)) return;
+    if (!state || this.#follows.get(id)) return;
     const text = knownStateMessage("load", id, state);
     this.#toHome({ action: "load", id, state, text }, home);
   }
@@ -178,20 +189,20 @@ export class Router {
   }
 
   #clientLoads(message: LoadMessage, home: GroupId): void {
-    this.#follow(message.id, home).clientLoads(message);
+    this.#follows.begin(message.id, home).clientLoads(message);
     const hasSome = message.state.header || Object.keys(message.state.sessions).length > 0;
     // Only a client that has something can be ahead of the home: then the home is made to say what it has.
     this.#send(home, hasSome ? withReattach(message.text) : message.text);
   }
 
   #clientSends(message: ContentMessage, home: GroupId): void {
-    const follow = this.#follow(message.id, home);
+    const follow = this.#follows.begin(message.id, home);
     if (this.#interests.of(message.id).size > 0 && follow.hasAcked(message)) {
       // Some Sprite asked the client for a value that its home stored long ago: the home need not hear it, or wake for it,
       // again. The client has to, because that Sprite's question made it forget what the home has.
       this.#deps.toClient(knownStateMessage("known", message.id, follow.state));
     } else {
-      follow.clientSends(message, !this.#deps.upstream(home).open);
+      follow.clientSends(message, this.#deps.upstream(home).waits);
       this.#send(home, message.text);
     }
     this.#toInterested(message, home);
@@ -239,7 +250,7 @@ export class Router {
 
   #spriteWants(from: GroupId, id: CoValueId): void {
     // A home that asks, in a reconciliation, waits for the answer and sends from then on what is new.
-    if (this.#homeOf(id) === from) this.#follow(id, from);
+    if (this.#homeOf(id) === from) this.#follows.begin(id, from);
     else this.#interests.add(id, from);
   }
 
@@ -247,7 +258,7 @@ export class Router {
     const { id } = message;
     const home = this.#homeOf(id);
     if (!home) void this.#guessHome(id, from);
-    if (!home || home === from) this.#follow(id, from).homeSends(message);
+    if (!home || home === from) this.#follows.begin(id, from).homeSends(message);
     else {
       this.#spriteWants(from, id);
       this.#follows.get(id)?.replicaSends(message);
@@ -261,7 +272,7 @@ export class Router {
     const { homes } = await this.#lookup([id]);
     this.#guessed.delete(id);
     if (homes.get(id) === from) return;
-    this.#follows.delete(id);
+    this.#follows.end(id);
     this.#spriteWants(from, id);
   }
 
@@ -273,6 +284,7 @@ export class Router {
       this.#deps.toClient(message.text);
     } else if (home === from && !this.#guessed.has(message.id)) {
       const missing = this.#follows.get(message.id)?.homeKnows(message) ?? false;
+      if (!this.repairs(from)) this.#deps.upstream(from).repaired();
       const correction = () => knownStateMessage("known", message.id, message.state, { isCorrection: true });
       this.#deps.toClient(missing ? correction() : message.text);
       if (message.state.header) this.#reconciles.uploaded(message.id);
@@ -317,27 +329,16 @@ export class Router {
   }
 
   #send(home: GroupId, message: string): void {
-    if (this.#deps.upstream(home).send(message)) return;
-    for (const follow of this.#follows.values()) if (follow.home === home) follow.upstreamLost();
+    if (!this.#deps.upstream(home).send(message)) this.#dropped(home);
+  }
+
+  /** Something on its way to or from a home was thrown away: all that it may have been is repaired. */
+  #dropped(home: GroupId): void {
+    this.#follows.at(home).lost();
+    this.#reconciles.lost(home);
   }
 
   #homeOf(id: CoValueId): GroupId | undefined {
     return this.#follows.get(id)?.home ?? this.#deps.directory.cached(id);
   }
-
-  #follow(id: CoValueId, home: GroupId): Follow {
-    let follow = this.#follows.get(id);
-    if (!follow) {
-      follow = this.#deps.newFollow(id, home);
-      this.#follows.set(id, follow);
-    }
-    return follow;
-  }
-}
-
-/** A load with the member that makes a Sprite answer with a `known` first; the rest of the text stays as it is. */
-function withReattach(text: string): string {
-  const end = text.lastIndexOf("}");
-  if (end < 0) throw new SpriteSyncError("bad-message", "a load does not end with a brace");
-  return `${text.slice(0, end)},"reattach":true}`;
 }

@@ -1,14 +1,17 @@
 import pLimit from "p-limit";
 import { errorMessage, pingMessage } from "../shared/control.ts";
-import { ERROR_TABLE, toSpriteSyncError } from "../shared/errors.ts";
+import { ERROR_TABLE, SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
+import { Budget } from "./budget.ts";
+import { ClientFlow } from "./client-flow.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
 import { Follow } from "./follow.ts";
 import { Interests } from "./interests.ts";
+import { type Account, type IsolateBudget, isolateBudget } from "./isolate-budget.ts";
 import { Outbox } from "./outbox.ts";
 import { Router } from "./router.ts";
 import { type SpriteSocket, Upstream } from "./upstream.ts";
@@ -31,13 +34,26 @@ export interface SessionDeps {
   readonly log: Log;
   readonly clock?: Clock;
   readonly bounds?: Bounds;
+  /** What this session shares its isolate's memory with. */
+  readonly isolate?: IsolateBudget;
   readonly parts?: SessionParts;
   /** Called once, when the session has ended and closed what it had open. */
   readonly onEnd: () => void;
 }
 
-/** How much a session lets wait, in characters. */
-export type Bounds = Readonly<Record<"upstreamQueueChars" | "sessionPendingChars", number>>;
+/** How much a session lets wait; see {@link LIMITS}. */
+export type Bounds = Readonly<
+  Record<
+    | "sessionBytes"
+    | "upstreamQueueBytes"
+    | "sessionPendingBytes"
+    | "clientUnreadBytes"
+    | "clientUnreadMaxBytes"
+    | "spriteUnreadBytes"
+    | "markBytes",
+    number
+  >
+>;
 
 /** What a session is made of. The simulation puts broken ones in, to see that it would notice. */
 export interface SessionParts {
@@ -57,7 +73,8 @@ export interface WantsPort {
 /**
  * One browser's socket and all its routing state. Wires the router to upstreams and timers; decides nothing itself.
  *
- * 1. Only the client, or a frame that is an attack on the whole socket, ends it; no Sprite and no directory does.
+ * 1. Only the client ends it, or what it does to the whole socket: a frame that is an attack, or not reading for minutes. No
+ *    Sprite and no directory does.
  * 2. Pings go out in every mode, from one timer.
  * 3. `end` closes everything this session opened: a socket that is forgotten here stays open for ever
  *    (facts/cloudflare §1.3).
@@ -73,6 +90,9 @@ export class Session {
   readonly #clock: Clock;
   readonly #bounds: Bounds;
   readonly #parts: SessionParts;
+  readonly #account: Account;
+  readonly #budget: Budget;
+  readonly #flow: ClientFlow;
   #ended = false;
 
   constructor(deps: SessionDeps) {
@@ -80,7 +100,16 @@ export class Session {
     this.#clock = deps.clock ?? systemClock;
     this.#bounds = deps.bounds ?? LIMITS;
     this.#parts = deps.parts ?? { Follow, Upstream, Interests };
-    this.#outbox = new Outbox((frame) => this.#ended || deps.client.send(frame));
+    this.#account = (deps.isolate ?? isolateBudget).open(this.#clock.now());
+    this.#budget = new Budget(this.#bounds.sessionBytes, this.#account);
+    this.#flow = new ClientFlow({
+      send: (frame) => this.#ended || deps.client.send(frame),
+      onChange: () => this.#clogChanged(),
+      bounds: this.#bounds,
+      around: this.#budget,
+      clock: this.#clock,
+    });
+    this.#outbox = new Outbox((frame) => this.#flow.send(frame));
     this.#wants = deps.wants((id, home) => this.#router.placed(id, home), this.#pause);
     this.#router = new Router({
       directory: deps.directory,
@@ -89,9 +118,10 @@ export class Session {
       toClient: (message) => this.#outbox.push(message),
       want: (id) => this.#wants.add(id),
       pause: this.#pause,
-      pendingChars: this.#bounds.sessionPendingChars,
+      pending: new Budget(this.#bounds.sessionPendingBytes, this.#budget),
+      clientAcked: (batch) => this.#flow.answered(batch),
       interests: new this.#parts.Interests(),
-      newFollow: (id, home) => new this.#parts.Follow(id, home),
+      newFollow: (id, at) => new this.#parts.Follow(id, at),
     });
     this.#tick();
   }
@@ -103,10 +133,8 @@ export class Session {
       this.#router.clientFrame(data);
     } catch (thrown) {
       const error = toSpriteSyncError(thrown, "bad-frame");
-      this.#deps.log.warn({ code: error.code, error: error.message }, "closing a client's socket");
       this.#deps.client.send(errorMessage(error));
-      this.#deps.client.close(ERROR_TABLE[error.code].closeCode, error.message.slice(0, 100));
-      this.end();
+      this.#hangUp(error);
     }
   }
 
@@ -117,9 +145,9 @@ export class Session {
     if (place && !this.#ended) this.#upstream(place).attach();
   }
 
-  /** Characters that wait for Sprites that are not attached, by home. */
-  get queuedChars(): ReadonlyMap<GroupId, number> {
-    return new Map([...this.#upstreams].map(([home, { queuedChars }]) => [home, queuedChars]));
+  /** What waits for Sprites that are not attached or do not keep up, by home (bytes). */
+  get queuedBytes(): ReadonlyMap<GroupId, number> {
+    return new Map([...this.#upstreams].map(([home, { queuedBytes }]) => [home, queuedBytes]));
   }
 
   /** The browser is gone, or has to go. Idempotent. */
@@ -129,14 +157,36 @@ export class Session {
     for (const cancel of [...this.#cancels]) cancel();
     for (const upstream of this.#upstreams.values()) upstream.close();
     this.#wants.close();
+    this.#account.close();
     this.#deps.onEnd();
     this.#deps.log.info({ sprites: this.#upstreams.size, followed: this.#router.followed }, "session ended");
   }
 
   #tick(): void {
+    this.#account.seenAt = this.#clock.now();
     this.#outbox.push(pingMessage(this.#clock.now(), this.#deps.dc));
+    if (this.#flow.isHopeless) {
+      this.#hangUp(new SpriteSyncError("overloaded", "the client does not read what it is sent"));
+      return;
+    }
     for (const upstream of this.#upstreams.values()) upstream.tick();
     this.#later(LIMITS.pingIntervalMs, () => this.#tick());
+  }
+
+  /** The only close from this side but for a bad frame: the client makes itself a new connection. */
+  #hangUp(error: SpriteSyncError): void {
+    this.#deps.log.warn({ code: error.code, error: error.message }, "closing a client's socket");
+    this.#deps.client.close(ERROR_TABLE[error.code].closeCode, error.message.slice(0, 100));
+    this.end();
+  }
+
+  #clogChanged(): void {
+    const { isClogged, unread } = this.#flow;
+    this.#deps.log.info(
+      { isClogged, unread },
+      "the client reads more slowly than it is sent to, or again in time",
+    );
+    for (const upstream of this.#upstreams.values()) upstream.clogChanged();
   }
 
   #upstream(home: GroupId): Upstream {
@@ -158,11 +208,16 @@ export class Session {
       onLost: (of) => this.#router.lost(of),
       owes: (of) => this.#router.owes(of),
       follows: (of) => this.#router.follows(of),
+      repairs: (of) => this.#router.repairs(of),
+      clogged: () => this.#flow.isClogged,
       onTrouble: (_, error) => this.#outbox.push(errorMessage(error)),
       now: this.#clock.now,
       later: (ms, action) => this.#later(ms, action),
       random: this.#clock.random,
-      queueChars: this.#bounds.upstreamQueueChars,
+      queue: new Budget(this.#bounds.upstreamQueueBytes, this.#budget),
+      flight: new Budget(this.#bounds.spriteUnreadBytes, this.#budget),
+      unreadBytes: this.#bounds.spriteUnreadBytes,
+      markBytes: this.#bounds.markBytes,
       log,
     });
   }

@@ -5,8 +5,20 @@ import { CLOSE, LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import { type Message, parseMessage } from "../shared/messages.ts";
 import type { AwakePeriod } from "./awake-periods.ts";
+import { type Budget, bytesOf, ownText } from "./budget.ts";
+import { Flow } from "./flow.ts";
 import { Outbox } from "./outbox.ts";
 import type { UpstreamPort } from "./router.ts";
+import {
+  backoff,
+  type Effect,
+  type Facts,
+  IDLE,
+  isAttached,
+  step,
+  type UpstreamEvent,
+  type UpstreamState,
+} from "./upstream-state.ts";
 
 /** An open socket to a Sprite that has said who it is. */
 export interface SpriteSocket {
@@ -23,12 +35,16 @@ export interface UpstreamDeps {
   /** Calls back once when the Sprite is awake in another period than `boot`. Returns how to stop watching. */
   readonly watch: (home: GroupId, boot: string, onAwake: () => void) => () => void;
   readonly onMessage: (home: GroupId, message: Message) => void;
-  /** What to send first on a socket that has just opened. */
+  /** What to send before what waits, on a socket that has just opened or after the queue was dropped. */
   readonly onAttached: (home: GroupId) => Iterable<string>;
   readonly onLost: (home: GroupId) => void;
   /** Whether something is owed to or by this home. */
   readonly owes: (home: GroupId) => boolean;
   readonly follows: (home: GroupId) => boolean;
+  /** Whether some replayed `load` has not been answered. */
+  readonly repairs: (home: GroupId) => boolean;
+  /** Whether the client leaves unread what it is sent. {@link Upstream.clogChanged} says when that changes. */
+  readonly clogged: () => boolean;
   /** An error that the client should see; the upstream goes on trying. */
   readonly onTrouble: (home: GroupId, error: SpriteSyncError) => void;
   readonly now: () => number;
@@ -36,141 +52,226 @@ export interface UpstreamDeps {
   readonly later: (ms: number, action: () => void) => () => void;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
-  /** How much may wait while the Sprite is not attached. */
-  readonly queueChars: number;
+  /** For what waits until the Sprite takes it. */
+  readonly queue: Budget;
+  /** Charged with what was sent and the Sprite has not worked off. */
+  readonly flight: Budget;
+  /** How much of that there may be before more of it waits here (bytes), and how often the Sprite is asked. */
+  readonly unreadBytes: number;
+  readonly markBytes: number;
   readonly log: Log;
 }
 
-type State =
-  | { readonly kind: "idle" }
-  | { readonly kind: "attaching"; readonly attempt: number }
-  | { readonly kind: "retrying"; readonly attempt: number; readonly cancel: () => void }
-  | { readonly kind: "open"; readonly socket: SpriteSocket; lastFrame: number }
-  | { readonly kind: "asleep"; readonly stopWatching: () => void }
-  | { readonly kind: "closed" };
-
-/** A client that is owed a repair and answers none of them must not keep a Sprite from sleeping. */
-const FRUITLESS_ATTACHES = 2;
-
 /**
- * One session's socket to one Sprite, whether it exists at the moment or not.
+ * One session's socket to one Sprite, whether it exists at the moment or not: does what `upstream-state.ts` decides. What
+ * an open upstream sends and receives passes by that.
  *
- * 1. It is attached while something waits, is owed or is followed, unless the Sprite said that it sleeps.
- * 2. Asleep, it watches: it attaches when the client has something to send or the Sprite is awake again.
- * 3. Its failures reach nobody but its own values; it never closes the client's socket.
- * 4. What waits is bounded in characters. Past the bound it is dropped and `send` says so: then the router repairs.
+ * 1. Its failures reach nobody but its own values; it never closes the client's socket.
+ * 2. What waits is within its budget. Past it all of it is dropped and `send` says so: then the router repairs.
+ * 3. Messages leave in the order they came: while something waits, everything that comes waits behind it.
  */
 export class Upstream implements UpstreamPort {
   readonly #home: GroupId;
   readonly #deps: UpstreamDeps;
-  #state: State = { kind: "idle" };
-  #queue: string[] = [];
-  #queuedChars = 0;
-  /** Attaches in a row that were made only because something was owed, and during which the client sent nothing. */
-  #fruitless = 0;
   readonly #outbox: Outbox;
+  #state: UpstreamState = IDLE;
+  /** There exactly while the state is attached, and a moment before. */
+  #socket: SpriteSocket | undefined;
+  #flow: Flow | undefined;
+  #lastFrame = 0;
+  /** Counts dials; what an earlier one brings is not used. */
+  #dialNumber = 0;
+  #stopWaiting: () => void = () => undefined;
+  #stopWatching: () => void = () => undefined;
+  #trouble: SpriteSyncError | undefined;
+  #queue: string[] = [];
+  #queuedBytes = 0;
+  /** The queue was dropped while attached: a replay has to come before anything else. */
+  #dropped = false;
+  #used = false;
 
   constructor(home: GroupId, deps: UpstreamDeps) {
     this.#home = home;
     this.#deps = deps;
-    this.#outbox = new Outbox((frame) => this.#state.kind === "open" && this.#state.socket.send(frame));
+    this.#outbox = new Outbox((frame) => {
+      this.#socket?.send(frame);
+      this.#flow?.sent(frame);
+    });
+  }
+
+  get state(): UpstreamState["kind"] {
+    return this.#state.kind;
   }
 
   get open(): boolean {
-    return this.#state.kind === "open";
+    return isAttached(this.#state);
   }
 
-  /** What waits for the Sprite to be attached. */
-  get queuedChars(): number {
-    return this.#queuedChars;
+  get waits(): boolean {
+    return !this.open || this.#queue.length > 0 || this.#dropped || this.#isFull(this.#deps.unreadBytes);
+  }
+
+  /** What waits until the Sprite takes it. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** What was sent and the Sprite has not worked off. */
+  get unreadBytes(): number {
+    return this.#flow?.unread ?? 0;
   }
 
   send(message: string): boolean {
-    this.#fruitless = 0;
-    if (this.#state.kind === "open") {
-      this.#outbox.push(message);
-      return true;
-    }
-    const fits = this.#queuedChars + message.length <= this.#deps.queueChars;
-    if (fits) {
-      this.#queue.push(message);
-      this.#queuedChars += message.length;
-    } else this.#dropQueue();
-    this.attach();
-    return fits;
+    this.#used = true;
+    if (this.waits) return this.#enqueue(message);
+    this.#outbox.push(message);
+    return true;
   }
 
   attach(): void {
-    if (this.#state.kind === "asleep") this.#state.stopWatching();
-    else if (this.#state.kind !== "idle") return;
-    void this.#attach(0);
+    const { kind } = this.#state;
+    if (kind === "idle" || kind === "asleep") this.#on({ kind: "wanted" });
+  }
+
+  /** Every replayed `load` has been answered. */
+  repaired(): void {
+    if (this.#state.kind === "repairing") this.#on({ kind: "repaired" });
+  }
+
+  /** What the client has not read passed its bound, or no longer does. */
+  clogChanged(): void {
+    this.#on({ kind: this.#deps.clogged() ? "clogged" : "unclogged" });
   }
 
   /** Called now and then: finds out that a Sprite fell silent without closing, as a paused host does. */
   tick(): void {
-    if (this.#state.kind !== "open") return;
-    if (this.#deps.now() - this.#state.lastFrame < LIMITS.upstreamSilenceMs) return;
-    const { socket } = this.#state;
-    this.#deps.log.warn({ home: this.#home }, "the Sprite has been silent for too long; attaching again");
-    this.#lost(1006);
-    socket.close(CLOSE.overloaded, "no sign of life");
+    if (!this.open) return;
+    const silent = this.#deps.now() - this.#lastFrame >= LIMITS.upstreamSilenceMs;
+    if (!silent && (this.#flow?.stalledMs ?? 0) < LIMITS.stalledMs) return;
+    this.#deps.log.warn({ home: this.#home, silent }, "the Sprite gives no sign of life; attaching again");
+    this.#on({ kind: "stalled" });
   }
 
   /** The session ended. */
   close(): void {
-    const state = this.#state;
-    this.#state = { kind: "closed" };
-    this.#dropQueue();
-    if (state.kind === "open") state.socket.close(1000, "the session ended");
-    else if (state.kind === "asleep") state.stopWatching();
-    else if (state.kind === "retrying") state.cancel();
+    this.#on({ kind: "ended" });
   }
 
-  async #attach(attempt: number): Promise<void> {
-    const attaching: State = { kind: "attaching", attempt };
-    this.#state = attaching;
-    try {
-      const socket = await this.#deps.dial(this.#home, attempt > 0);
-      // `close` may have come in between.
-      if (this.#state === attaching) this.#opened(socket, attempt);
-      else socket.close(1000, "the session ended");
-    } catch (error) {
-      if (this.#state === attaching) this.#retry(attempt, toSpriteSyncError(error, "transient"));
+  #on(event: UpstreamEvent): void {
+    const { state, effects } = step(this.#state, event, this.#facts());
+    this.#state = state;
+    for (const effect of effects) this.#do(effect);
+  }
+
+  #facts(): Facts {
+    const { owes, follows, clogged } = this.#deps;
+    return {
+      waits: this.#queue.length > 0,
+      owes: owes(this.#home),
+      follows: follows(this.#home),
+      used: this.#used,
+      clogged: clogged(),
+    };
+  }
+
+  #do(effect: Effect): void {
+    switch (effect.kind) {
+      case "dial":
+        void this.#dial(effect.fresh);
+        return;
+      case "abandonDial":
+        this.#dialNumber++;
+        return;
+      case "wait":
+        this.#wait(effect.attempt, effect.atLeastMs);
+        return;
+      case "stopWaiting":
+        this.#stopWaiting();
+        return;
+      case "watch":
+        this.#stopWatching = this.#deps.watch(this.#home, effect.boot, () => this.#on({ kind: "awake" }));
+        return;
+      case "stopWatching":
+        this.#stopWatching();
+        return;
+      case "attach":
+        this.#replay();
+        return;
+      case "close":
+        this.#socket?.close(effect.code, effect.reason);
+        this.#letGo();
+        return;
+      case "markLost":
+        this.#markLost();
+        return;
+      case "dropQueue":
+        this.#dropQueue();
+        return;
+      case "tellTrouble":
+        if (this.#trouble) this.#deps.onTrouble(this.#home, this.#trouble);
     }
   }
 
-  #opened(socket: SpriteSocket, attempt: number): void {
-    const open: State = { kind: "open", socket, lastFrame: this.#deps.now() };
-    this.#state = open;
+  async #dial(fresh: boolean): Promise<void> {
+    const number = ++this.#dialNumber;
+    try {
+      const socket = await this.#deps.dial(this.#home, fresh);
+      if (number === this.#dialNumber) this.#dialled(socket);
+      else socket.close(1000, "not needed any more");
+    } catch (error) {
+      if (number === this.#dialNumber) this.#dialFailed(toSpriteSyncError(error, "transient"));
+    }
+  }
+
+  #dialled(socket: SpriteSocket): void {
+    const { boot } = socket.period;
     let used = false;
-    let closed: number | undefined;
+    let closedWith: number | undefined;
+    this.#socket = socket;
+    this.#lastFrame = this.#deps.now();
     socket.listen({
       onFrame: (data) => {
-        if (this.#state !== open) return;
-        open.lastFrame = this.#deps.now();
-        this.#receive(data);
+        if (this.#socket !== socket) return;
+        this.#lastFrame = this.#deps.now();
+        this.#receive(socket, data);
       },
       onClose: (code) => {
-        if (!used) closed = code;
-        else if (this.#state === open) this.#lost(code);
+        if (!used) closedWith = code;
+        else if (this.#socket === socket) this.#on({ kind: "lost", asleep: code === CLOSE.asleep });
       },
     });
-    if (closed !== undefined) {
-      this.#closedUnused(closed, socket.period.boot, attempt);
+    if (closedWith !== undefined) {
+      this.#letGo();
+      this.#on({ kind: "closedUnused", boot, asleep: closedWith === CLOSE.asleep });
       return;
     }
     used = true;
-    for (const message of this.#deps.onAttached(this.#home)) this.#outbox.push(message);
-    for (const message of this.#queue) this.#outbox.push(message);
-    this.#dropQueue();
+    this.#flow = new Flow({
+      send: (mark) => socket.send(mark),
+      markBytes: this.#deps.markBytes,
+      budget: this.#deps.flight,
+      now: this.#deps.now,
+      random: this.#deps.random,
+    });
+    this.#on({ kind: "opened", boot });
   }
 
-  #receive(data: unknown): void {
+  #dialFailed(error: SpriteSyncError): void {
+    const { home, attempt } = { home: this.#home, attempt: "attempt" in this.#state && this.#state.attempt };
+    this.#deps.log.warn({ home, attempt, code: error.code, error: error.message }, "attach failed");
+    this.#trouble = error;
+    this.#on({ kind: "dialFailed", permanent: !error.retry, retryAfterMs: error.retryAfterMs ?? 0 });
+  }
+
+  #receive(socket: SpriteSocket, data: unknown): void {
     try {
       for (const text of splitFrame(data)) {
+        // What came before may have been too much for the client: the rest is repaired, like everything behind it.
+        if (this.#socket !== socket) return;
         const message = parseMessage(text);
-        if (message.action !== "control" || message.type !== "ping")
-          this.#deps.onMessage(this.#home, message);
+        if (message.action === "control" && message.type === "ping") continue;
+        if (message.action === "reconcile-ack" && this.#flow?.answered(message.batch)) this.#sendWaiting();
+        else this.#deps.onMessage(this.#home, message);
       }
     } catch (error) {
       // A Sprite of another version, or a broken one: its own values suffer, and the log says why.
@@ -178,63 +279,61 @@ export class Upstream implements UpstreamPort {
     }
   }
 
-  /**
-   * The Sprite closed while its awake period was reported to the coordinator. Nothing was sent or lost, so what waits goes
-   * on waiting.
-   */
-  #closedUnused(code: number, boot: string, attempt: number): void {
-    this.#state = { kind: "idle" };
-    const waits = this.#queue.length > 0 || this.#deps.owes(this.#home);
-    if (waits || (code !== CLOSE.asleep && this.#deps.follows(this.#home)))
-      this.#retryAfter(attempt + 1, this.#backoff(attempt));
-    else if (code === CLOSE.asleep) this.#sleep(boot);
+  /** Something was worked off: once half is, what waits may go. */
+  #sendWaiting(): void {
+    if (this.open && !this.#isFull(this.#deps.unreadBytes / 2)) this.#replay();
   }
 
-  #lost(code: number): void {
-    const boot = this.#state.kind === "open" ? this.#state.socket.period.boot : "";
-    this.#state = { kind: "idle" };
-    this.#deps.onLost(this.#home);
-    if (code === CLOSE.asleep) this.#fellAsleep(boot);
-    // Something may have been on its way to the client when the socket broke: only attaching again can tell.
-    else if (this.#deps.follows(this.#home) || this.#deps.owes(this.#home))
-      this.#retryAfter(0, this.#backoff(0));
+  #replay(): void {
+    this.#dropped = false;
+    for (const message of this.#deps.onAttached(this.#home)) this.#outbox.push(message);
+    const queue = this.#queue;
+    this.#dropQueue();
+    for (const message of queue) this.#outbox.push(message);
+    if (!this.#deps.repairs(this.#home)) this.repaired();
   }
 
-  #fellAsleep(boot: string): void {
-    const again = this.#deps.owes(this.#home) && this.#fruitless < FRUITLESS_ATTACHES;
-    if (again) this.#fruitless++;
-    if (again) this.#retryAfter(0, 0);
-    else this.#sleep(boot);
-  }
-
-  #sleep(boot: string): void {
-    if (!this.#deps.follows(this.#home)) return;
-    const stopWatching = this.#deps.watch(this.#home, boot, () => this.attach());
-    this.#state = { kind: "asleep", stopWatching };
-  }
-
-  #retry(attempt: number, error: SpriteSyncError): void {
-    this.#deps.log.warn(
-      { home: this.#home, attempt, code: error.code, error: error.message },
-      "attach failed",
-    );
-    if (!error.retry || attempt === 3) this.#deps.onTrouble(this.#home, error);
-    this.#retryAfter(attempt + 1, Math.max(error.retryAfterMs ?? 0, this.#backoff(attempt)));
-  }
-
-  #retryAfter(attempt: number, ms: number): void {
-    const cancel = this.#deps.later(ms, () => void this.#attach(attempt));
-    this.#state = { kind: "retrying", attempt, cancel };
-  }
-
-  /** Doubling, with full jitter, so that the sessions of a Sprite that crashed do not come back all at once. */
-  #backoff(attempt: number): number {
-    const ceiling = Math.min(LIMITS.attachRetryMs * 2 ** attempt, LIMITS.attachRetryMaxMs);
-    return ceiling * (0.5 + this.#deps.random() / 2);
+  #enqueue(message: string): boolean {
+    const bytes = bytesOf(message);
+    const fits = this.#deps.queue.take(bytes);
+    if (fits) {
+      this.#queue.push(ownText(message));
+      this.#queuedBytes += bytes;
+    } else {
+      this.#dropQueue();
+      this.#dropped = this.open;
+    }
+    this.attach();
+    return fits;
   }
 
   #dropQueue(): void {
     this.#queue = [];
-    this.#queuedChars = 0;
+    this.#deps.queue.give(this.#queuedBytes);
+    this.#queuedBytes = 0;
+  }
+
+  /** What waited behind the lost socket goes too: the repair covers all of it. */
+  #markLost(): void {
+    this.#letGo();
+    this.#used = false;
+    this.#dropQueue();
+    this.#deps.onLost(this.#home);
+  }
+
+  #letGo(): void {
+    this.#socket = undefined;
+    this.#flow?.close();
+    this.#flow = undefined;
+    this.#dropped = false;
+  }
+
+  #isFull(bytes: number): boolean {
+    return this.#flow !== undefined && this.#flow.unread > bytes;
+  }
+
+  #wait(attempt: number | undefined, atLeastMs: number): void {
+    const pause = attempt === undefined ? 0 : backoff(attempt, this.#deps.random());
+    this.#stopWaiting = this.#deps.later(Math.max(pause, atLeastMs), () => this.#on({ kind: "elapsed" }));
   }
 }

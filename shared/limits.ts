@@ -39,10 +39,35 @@ export const LIMITS = {
   /** At most six connections of an invocation may wait for response headers (facts/cloudflare §1.2); one stays free for KV. */
   dialsAtOnce: 5,
 
-  /** Messages waiting for an upstream that is not open yet; past it they are dropped and their values repaired. */
-  upstreamQueueChars: 4 * 1024 * 1024,
+  /**
+   * What may wait in an isolate, of all its sessions together: half of the 128 MB that it has (facts/cloudflare §1.1). The
+   * other half is for caches, what sessions remember of followed values, and the frames that are being handled.
+   */
+  isolateBytes: 64 * 1024 * 1024,
+  /** What may wait in one session, all its queues together. */
+  sessionBytes: 24 * 1024 * 1024,
+  /** Messages waiting for one upstream; past it they are dropped and their values repaired. */
+  upstreamQueueBytes: 4 * 1024 * 1024,
   /** Messages of one session waiting for the directory. */
-  sessionPendingChars: 8 * 1024 * 1024,
+  sessionPendingBytes: 8 * 1024 * 1024,
+  /** Sent to a browser and not worked off by it: past it the Sprites that feed it are detached until it has read half. */
+  clientUnreadBytes: 8 * 1024 * 1024,
+  /**
+   * Past this the browser's socket is closed at once. Only answers of the edge itself lead here, or one message of the
+   * greatest size on top of the above.
+   */
+  clientUnreadMaxBytes: 40 * 1024 * 1024,
+  /** Sent to a Sprite and not worked off by it: past it messages wait in the upstream's queue. */
+  spriteUnreadBytes: 2 * 1024 * 1024,
+  /** How often the other side is asked how far it has got. A round trip each, so not too often. */
+  markBytes: 256 * 1024,
+  /**
+   * A side that has work and makes no progress for this long is given up: the browser's socket is closed, so that it
+   * connects anew, a Sprite is attached anew. Longer than a large transaction takes on a slow phone or disk.
+   */
+  stalledMs: 120_000,
+  /** A session that gives no sign for so long was ended by workerd without a word; it gives one every `pingIntervalMs`. */
+  forgetSessionMs: 60_000,
   /** Ids without a home that one session may wait for; the shards keep a row for each. */
   wantedPerSession: 10_000,
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Follow } from "../../edge/follow.ts";
+import { HomeFollows } from "../../edge/home-follows.ts";
 import { asHome, type CoValueId } from "../../shared/ids.ts";
 import type { ContentMessage, KnownMessage, LoadMessage } from "../../shared/messages.ts";
 import { parseMessage } from "../../shared/messages.ts";
@@ -23,7 +24,7 @@ const content = (after: number, count: number) =>
   }) as ContentMessage;
 
 function following(count: number): Follow {
-  const follow = new Follow(ID, asHome(ID));
+  const follow = new Follow(ID, new HomeFollows(asHome(ID)));
   follow.clientLoads(load(count));
   return follow;
 }

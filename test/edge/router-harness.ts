@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { Budget } from "../../edge/budget.ts";
 import { Directory, type ShardApi } from "../../edge/directory.ts";
 import { Follow } from "../../edge/follow.ts";
 import { Interests } from "../../edge/interests.ts";
@@ -41,6 +42,9 @@ export class RouterHarness {
   readonly toClient: Message[] = [];
   readonly toSprites = new Map<GroupId, Message[]>();
   readonly wanted: CoValueId[] = [];
+  readonly clientAcked: string[] = [];
+  /** Homes whose replayed loads have all been answered, one entry each time. */
+  readonly repaired: GroupId[] = [];
   /** Homes whose upstream is open. Others queue. */
   readonly open = new Set<GroupId>();
   /** Homes whose queue is full. */
@@ -56,6 +60,8 @@ export class RouterHarness {
       policy,
       upstream: (home) => ({
         open: this.open.has(home),
+        waits: !this.open.has(home),
+        repaired: () => this.repaired.push(home),
         send: (text) => {
           if (this.full.has(home)) return false;
           this.sprite(home).push(parseMessage(text));
@@ -65,9 +71,10 @@ export class RouterHarness {
       }),
       toClient: (text) => this.toClient.push(parseMessage(text)),
       want: (id) => this.wanted.push(id),
-      pendingChars: 1_000_000,
+      pending: new Budget(1_000_000),
+      clientAcked: (batch) => this.clientAcked.push(batch),
       interests: new Interests(),
-      newFollow: (id, home) => new Follow(id, home),
+      newFollow: (id, at) => new Follow(id, at),
       pause: () => new Promise((resolve) => this.#resume.push(() => resolve())),
     });
   }

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { Budget } from "../../edge/budget.ts";
 import { type SpriteSocket, Upstream } from "../../edge/upstream.ts";
 import { SpriteSyncError } from "../../shared/errors.ts";
 import { asHome, idFromHash } from "../../shared/ids.ts";
@@ -41,6 +42,8 @@ class Harness {
   now = 0;
   owes = false;
   follows = true;
+  repairs = false;
+  clogged = false;
   replay: string[] = [];
   readonly dials: (PromiseWithResolvers<SpriteSocket> & { fresh: boolean })[] = [];
   readonly timers: { ms: number; action: () => void; cancelled: boolean }[] = [];
@@ -67,6 +70,8 @@ class Harness {
     onLost: () => this.lost++,
     owes: () => this.owes,
     follows: () => this.follows,
+    repairs: () => this.repairs,
+    clogged: () => this.clogged,
     onTrouble: (_, error) => this.trouble.push(error.code),
     now: () => this.now,
     later: (ms, action) => {
@@ -77,7 +82,10 @@ class Harness {
       };
     },
     random: () => 0.5,
-    queueChars: LIMITS.upstreamQueueChars,
+    queue: new Budget(LIMITS.upstreamQueueBytes),
+    flight: new Budget(LIMITS.spriteUnreadBytes),
+    unreadBytes: LIMITS.spriteUnreadBytes,
+    markBytes: LIMITS.markBytes,
     log: silent,
   });
 
@@ -207,7 +215,7 @@ describe("an upstream", () => {
   });
 
   test("drops a queue that grows too long, says so, and keeps what comes after", async () => {
-    const long = "x".repeat(LIMITS.upstreamQueueChars / 2 + 1);
+    const long = "x".repeat(LIMITS.upstreamQueueBytes / 2 + 1);
     expect(harness.upstream.send(long)).toBe(true);
     expect(harness.upstream.send(long)).toBe(false);
     harness.replay = ["repair"];

@@ -21,6 +21,23 @@ describe("limits", () => {
     expect(LIMITS.frameChars).toBeLessThan(32 * 1024 * 1024);
   });
 
+  test("what may wait in one place fits into the session, the session into the isolate, and it into workerd's 128 MB", () => {
+    expect(LIMITS.upstreamQueueBytes).toBeLessThan(LIMITS.sessionBytes);
+    expect(LIMITS.sessionPendingBytes).toBeLessThan(LIMITS.sessionBytes);
+    expect(LIMITS.clientUnreadBytes).toBeLessThan(LIMITS.sessionBytes);
+    expect(LIMITS.sessionBytes).toBeLessThan(LIMITS.isolateBytes);
+    expect(LIMITS.clientUnreadMaxBytes).toBeLessThan(LIMITS.isolateBytes);
+    expect(LIMITS.clientUnreadMaxBytes).toBeGreaterThan(LIMITS.clientUnreadBytes + LIMITS.messageChars);
+    expect(LIMITS.isolateBytes).toBeLessThanOrEqual(64 * 1024 * 1024);
+  });
+
+  test("who works off half of what is unread has answered a mark, and has some time for it", () => {
+    expect(2 * LIMITS.markBytes).toBeLessThan(LIMITS.spriteUnreadBytes / 2);
+    expect(LIMITS.spriteUnreadBytes).toBeLessThan(LIMITS.clientUnreadBytes);
+    expect(LIMITS.stalledMs).toBeGreaterThan(LIMITS.clientLoadTimeoutMs);
+    expect(LIMITS.forgetSessionMs).toBeGreaterThan(10 * LIMITS.pingIntervalMs);
+  });
+
   test("a pass outlives a dial and the clock's tolerance", () => {
     expect(LIMITS.passTtlSeconds * 1000).toBeGreaterThan(
       LIMITS.dialTimeoutMs + LIMITS.passClockToleranceSeconds * 1000,

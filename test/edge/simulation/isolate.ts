@@ -139,8 +139,8 @@ export class SessionHost {
       if (!this.#alive) return;
       this.trail.clientSent(frame);
       this.session.receive(frame);
-      for (const [home, chars] of this.session.queuedChars) {
-        if (chars > world.bounds.upstreamQueueChars) world.fail(`${chars} characters wait for ${home}`);
+      for (const [home, bytes] of this.session.queuedBytes) {
+        if (bytes > world.bounds.upstreamQueueBytes) world.fail(`${bytes} bytes wait for ${home}`);
       }
     };
     client.onClose = () => {

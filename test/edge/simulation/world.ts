@@ -1,6 +1,7 @@
 import type { Bounds } from "../../../edge/session.ts";
 import { SpriteSyncError } from "../../../shared/errors.ts";
 import type { CoValueId, GroupId } from "../../../shared/ids.ts";
+import { LIMITS } from "../../../shared/limits.ts";
 import { brief } from "./brief.ts";
 import { Chance } from "./chance.ts";
 import { Client } from "./client.ts";
@@ -81,8 +82,12 @@ export class World {
     this.#pad = chance.pick([0, 40, 200]);
     const small = chance.chance(0.4);
     this.bounds = small
-      ? { upstreamQueueChars: chance.between(300, 1_500), sessionPendingChars: chance.between(900, 3_000) }
-      : { upstreamQueueChars: 4_000_000, sessionPendingChars: 8_000_000 };
+      ? {
+          ...LIMITS,
+          upstreamQueueBytes: chance.between(300, 1_500),
+          sessionPendingBytes: chance.between(900, 3_000),
+        }
+      : LIMITS;
   }
 
   /** The first clients come. */

@@ -1,0 +1,73 @@
+import { LIMITS } from "../shared/limits.ts";
+import { Budget, type Outer } from "./budget.ts";
+import type { Clock } from "./clock.ts";
+import { Flow } from "./flow.ts";
+
+export interface ClientFlowDeps {
+  readonly send: (frame: string) => void;
+  /** `isClogged` has changed. */
+  readonly onChange: () => void;
+  readonly bounds: Readonly<Record<"clientUnreadBytes" | "clientUnreadMaxBytes" | "markBytes", number>>;
+  /** The session's budget. */
+  readonly around: Outer;
+  readonly clock: Pick<Clock, "now" | "random">;
+}
+
+/**
+ * The way to the client, watched. What the client leaves unread lies in this isolate, where no limit of workerd's stops
+ * it (facts/cloudflare §1.4).
+ *
+ * 1. It is clogged from the moment that too much is unread until half of that is worked off.
+ * 2. When the whole isolate has too much, so is every client that is behind by more than what is always on its way.
+ */
+export class ClientFlow {
+  readonly #deps: ClientFlowDeps;
+  readonly #flow: Flow;
+  readonly #budget: Budget;
+  #clogged = false;
+
+  constructor(deps: ClientFlowDeps) {
+    this.#deps = deps;
+    this.#budget = new Budget(deps.bounds.clientUnreadBytes, deps.around);
+    const { markBytes } = deps.bounds;
+    const { now, random } = deps.clock;
+    this.#flow = new Flow({ send: deps.send, markBytes, budget: this.#budget, now, random });
+  }
+
+  get unread(): number {
+    return this.#flow.unread;
+  }
+
+  /** Whether the Sprites should send nothing more for now. */
+  get isClogged(): boolean {
+    return this.#clogged;
+  }
+
+  /** Whether the client makes no progress, or what is sent without any Sprite (answers, errors) became too much. */
+  get isHopeless(): boolean {
+    if (!this.#clogged) return false;
+    return this.#flow.stalledMs >= LIMITS.stalledMs || this.unread > this.#deps.bounds.clientUnreadMaxBytes;
+  }
+
+  send(frame: string): void {
+    this.#deps.send(frame);
+    this.#flow.sent(frame);
+    if (!this.#clogged && this.#isOver(this.#deps.bounds.clientUnreadBytes)) this.#change(true);
+  }
+
+  /** The client acknowledged a reconciliation: perhaps one of our marks. */
+  answered(batch: string): void {
+    if (!this.#flow.answered(batch)) return;
+    if (this.#clogged && !this.#isOver(this.#deps.bounds.clientUnreadBytes / 2)) this.#change(false);
+  }
+
+  #isOver(bytes: number): boolean {
+    if (this.unread > bytes) return true;
+    return this.unread > 2 * this.#deps.bounds.markBytes && this.#budget.exceeded;
+  }
+
+  #change(clogged: boolean): void {
+    this.#clogged = clogged;
+    this.#deps.onChange();
+  }
+}

@@ -1,0 +1,50 @@
+import type { CoValueId, GroupId } from "../shared/ids.ts";
+import type { Follow } from "./follow.ts";
+import { HomeFollows } from "./home-follows.ts";
+
+/** Everything that one session's client follows: by id, and by home. */
+export class Follows {
+  readonly #create: (id: CoValueId, at: HomeFollows) => Follow;
+  readonly #byId = new Map<CoValueId, Follow>();
+  readonly #byHome = new Map<GroupId, HomeFollows>();
+
+  constructor(create: (id: CoValueId, at: HomeFollows) => Follow) {
+    this.#create = create;
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  get(id: CoValueId): Follow | undefined {
+    return this.#byId.get(id);
+  }
+
+  at(home: GroupId): HomeFollows {
+    let at = this.#byHome.get(home);
+    if (!at) {
+      at = new HomeFollows(home);
+      this.#byHome.set(home, at);
+    }
+    return at;
+  }
+
+  /** The follow of an id; begins one at `home` if there is none. */
+  begin(id: CoValueId, home: GroupId): Follow {
+    let follow = this.#byId.get(id);
+    if (!follow) {
+      const at = this.at(home);
+      follow = this.#create(id, at);
+      this.#byId.set(id, follow);
+      at.add(follow);
+    }
+    return follow;
+  }
+
+  /** Ends a follow that turned out to be at another home. */
+  end(id: CoValueId): void {
+    const follow = this.#byId.get(id);
+    this.#byId.delete(id);
+    if (follow) this.at(follow.home).remove(follow);
+  }
+}
