@@ -16,24 +16,26 @@ const ALL: Readonly<Record<SectionName, Section>> = {
   sync: syncSection,
   wake: wakeSection,
   sleep: sleepSection,
-  storage: storageSection,
+  "storage-1k": storageSection(1_000),
+  "storage-10k": storageSection(10_000),
+  "storage-100k": storageSection(100_000),
 };
 
 /** Measures what was asked for, prints it and, with `--write`, keeps it in docs/benchmarks.md. */
 async function main(): Promise<void> {
-  const { sections, quick, large, write } = parseOptions(process.argv.slice(2));
+  const { sections, quick, write } = parseOptions(process.argv.slice(2));
   console.log(`${describeMachine()}${quick ? "; quick: figures are rough" : ""}`);
   for (const name of sections) {
-    const text = await measure(name, quick, large);
+    const text = await measure(name, quick);
     console.log(`\n${text}\n`);
     if (write) await writeFile(DOCUMENT, replaceSection(await readFile(DOCUMENT, "utf8"), name, text));
   }
 }
 
-async function measure(name: SectionName, quick: boolean, large: boolean): Promise<string> {
+async function measure(name: SectionName, quick: boolean): Promise<string> {
   const before = describeLoad();
   const begun = performance.now();
-  const tables = await ALL[name].run(quick, (what) => console.error(`${name}: ${what}`), large);
+  const tables = await ALL[name].run(quick, (what) => console.error(`${name}: ${what}`));
   const seconds = ((performance.now() - begun) / 1_000).toFixed(0);
   const date = new Date().toISOString().slice(0, 10);
   const conditions = `_${date}, ${describeMachine()}; load average ${before} before, ${describeLoad()} after ${seconds} s._`;

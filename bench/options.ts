@@ -1,6 +1,14 @@
 import { parseArgs } from "node:util";
 
-export const SECTIONS = ["edge", "sync", "wake", "sleep", "storage"] as const;
+export const SECTIONS = [
+  "edge",
+  "sync",
+  "wake",
+  "sleep",
+  "storage-1k",
+  "storage-10k",
+  "storage-100k",
+] as const;
 export type SectionName = (typeof SECTIONS)[number];
 
 export interface BenchOptions {
@@ -8,13 +16,11 @@ export interface BenchOptions {
   readonly sections: readonly SectionName[];
   /** A tenth of the work: for a look while changing code, not for figures to publish. */
   readonly quick: boolean;
-  /** Also what takes many minutes: stores of 20,000 and 100,000 CoValues. */
-  readonly large: boolean;
   /** Whether docs/benchmarks.md gets the new tables. */
   readonly write: boolean;
 }
 
-export const USAGE = `npm run bench -- [--only ${SECTIONS.join("|")}]... [--quick | --large] [--write]`;
+export const USAGE = `npm run bench -- [--only ${SECTIONS.join("|")}]... [--quick] [--write]`;
 
 /**
  * Reads the command line.
@@ -26,16 +32,22 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     options: {
       only: { type: "string", multiple: true },
       quick: { type: "boolean", default: false },
-      large: { type: "boolean", default: false },
       write: { type: "boolean", default: false },
     },
   });
-  const asked = new Set(values.only?.flatMap((names) => names.split(",")));
+  const asked = values.only?.flatMap((list) => list.split(",")) ?? [];
   for (const name of asked) {
-    if (!SECTIONS.includes(name as SectionName)) throw new Error(`--only ${name}: no such section\n${USAGE}`);
+    if (!SECTIONS.some((section) => names(name, section)))
+      throw new Error(`--only ${name}: no such section\n${USAGE}`);
   }
   if (values.quick && values.write)
     throw new Error(`--quick figures are too rough to be kept: leave out --write\n${USAGE}`);
-  const sections = asked.size === 0 ? [...SECTIONS] : SECTIONS.filter((name) => asked.has(name));
-  return { sections, quick: values.quick, large: values.large, write: values.write };
+  const wanted = (section: SectionName) => asked.some((name) => names(name, section));
+  const sections = asked.length === 0 ? [...SECTIONS] : SECTIONS.filter(wanted);
+  return { sections, quick: values.quick, write: values.write };
+}
+
+/** `storage` names all sections of storage. */
+function names(asked: string, section: SectionName): boolean {
+  return section === asked || section.startsWith(`${asked}-`);
 }

@@ -11,9 +11,8 @@ export interface Section {
   /**
    * @param quick about a tenth of the work.
    * @param progress is told what begins.
-   * @param large also what takes many minutes.
    */
-  run(quick: boolean, progress: (what: string) => void, large: boolean): Promise<readonly Table[]>;
+  run(quick: boolean, progress: (what: string) => void): Promise<readonly Table[]>;
 }
 
 /** A table as Markdown, its columns aligned, so that it also reads well in a terminal. */

@@ -1,22 +1,31 @@
-import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { StorageAPI } from "cojson";
 import { openStorage } from "../../sprite/storage/index.ts";
-import { fillLargeStore } from "../../test/support/large-store.ts";
+import { fillLargeStore, storeAll } from "../../test/support/large-store.ts";
 import { openSqliteStorage } from "../../test/support/sqlite-storage.ts";
-import { idOf, transactionBytes, workload } from "./workload.ts";
+import type { Filled } from "./filled-store.ts";
+import { firstMessages, idOf, laterMessages, shuffled, transactionBytes } from "./workload.ts";
 
 /**
- * One measurement in a process of its own; the section starts it. Arguments: `store` (what to open), directory,
- * `phase`, number of CoValues, messages per CoValue (for `fill`: real CoValues), clients. One JSON line out.
+ * One measurement in a process of its own. Arguments: `store` (`ours` or `sqlite`), what an acknowledgement survives
+ * (`flush` or `fsync`), directory, `phase`, number of CoValues stored, and for `fill` how many of them are real. One JSON
+ * line out.
  */
-const [store = "", directory = "", phase = "", covalues = "3000", perCoValue = "3", clients = "64"] =
+const [store = "", durability = "", directory = "", phase = "", stored = "", realMaps = ""] =
   process.argv.slice(2);
+const covalues = Number(stored);
 
-const scale = { covalues: Number(covalues), messages: Number(perCoValue) };
+/** Messages that are stored before the clock runs, for the compiler; it would else be measured most of the time. */
+const WARM_UP = 500;
+/** Clients that each wait for their acknowledgement, and how many messages they store in all. */
+const CLIENTS = [
+  { clients: 64, messages: 3_000 },
+  { clients: 8, messages: 1_000 },
+  { clients: 1, messages: 400 },
+] as const;
 /** CoValues loaded one at a time, and as many others 16 at once: none is loaded twice. */
-const LOADS = Math.min(1_000, Math.floor(scale.covalues / 2));
+const LOADS = Math.min(1_000, Math.floor(covalues / 2));
 
 interface Opened {
   readonly storage: StorageAPI;
@@ -24,30 +33,44 @@ interface Opened {
 }
 
 async function open(): Promise<Opened> {
-  const [kind, mode] = store.split("-");
-  if (kind === "sqlite") {
+  if (store === "sqlite") {
     mkdirSync(directory, { recursive: true });
-    const { storage, close } = openSqliteStorage({
-      sqlite: join(directory, "db"),
-      synchronous: mode === "fsync" ? "FULL" : "NORMAL",
-    });
+    const synchronous = durability === "fsync" ? "FULL" : "NORMAL";
+    const { storage, close } = openSqliteStorage({ sqlite: join(directory, "db"), synchronous });
     return { storage, close: async () => close() };
   }
-  const storage = await openStorage(directory, { durability: mode === "fsync" ? "fsync" : "flush" });
+  const storage = await openStorage(directory, { durability: durability as "flush" | "fsync" });
   return { storage, close: () => storage.close() };
 }
 
-function diskBytes(): number {
-  return Number(execFileSync("du", ["-sB1", directory]).toString().split("\t")[0]);
+/** The way a server's upstreams wait for acknowledgements: each client has one message in flight. */
+async function ingest(): Promise<Record<string, number>> {
+  const { storage, close } = await open();
+  const result: Record<string, number> = {};
+  let start = 0;
+  const next = (count: number) => {
+    start += count;
+    return laterMessages(covalues, start - count, count);
+  };
+  await storeBy(64, storage, next(WARM_UP));
+  for (const { clients, messages } of CLIENTS) {
+    const contents = next(messages);
+    const cpu = process.cpuUsage();
+    const started = performance.now();
+    await storeBy(clients, storage, contents);
+    const { user, system } = process.cpuUsage(cpu);
+    result[`ingest${clients}`] = messages / ((performance.now() - started) / 1_000);
+    result[`cpu${clients}`] = (user + system) / messages;
+  }
+  await close();
+  return result;
 }
 
-/** `clients` of them, each with one message in flight: the way a server's upstreams wait for acknowledgements. */
-async function ingest(): Promise<Record<string, number>> {
-  const messages = workload(scale);
-  const bytes = transactionBytes(messages);
-  const { storage, close } = await open();
-  const cpu = process.cpuUsage();
-  const started = performance.now();
+async function storeBy(
+  clients: number,
+  storage: StorageAPI,
+  messages: ReturnType<typeof laterMessages>,
+): Promise<void> {
   let next = 0;
   const client = async () => {
     for (let message = messages[next++]; message !== undefined; message = messages[next++]) {
@@ -56,35 +79,26 @@ async function ingest(): Promise<Record<string, number>> {
       storage.onCoValueUnmounted(content.id);
     }
   };
-  await Promise.all(Array.from({ length: Number(clients) }, client));
-  const seconds = (performance.now() - started) / 1000;
-  const { user, system } = process.cpuUsage(cpu);
-  await close();
-  return {
-    perSecond: messages.length / seconds,
-    cpuMsPerMessage: (user + system) / 1000 / messages.length,
-    diskPerByte: diskBytes() / bytes,
-  };
+  await Promise.all(Array.from({ length: clients }, client));
 }
 
+/** In a process that has just begun: nothing of the store is in its memory. */
 async function loads(): Promise<Record<string, number>> {
   const opening = performance.now();
   const { storage, close } = await open();
   const openMs = performance.now() - opening;
-  // Prime steps apart, so that neighbours in time are none on disk.
-  const ids = Array.from({ length: 2 * LOADS }, (_, index) => idOf((index * 7919) % scale.covalues));
-  const load = (id: string) =>
+  const load = (turn: number) =>
     new Promise<void>((done, fail) =>
       storage.load(
-        id,
+        idOf(shuffled(turn, covalues)),
         () => {},
         (found) => (found ? done() : fail(new Error("not found"))),
       ),
     );
-  const one = await rate(1, async (index) => load(ids[index] ?? ""));
-  const sixteen = await rate(16, async (index) => load(ids[LOADS + index] ?? ""));
+  const load1 = await rate(1, load);
+  const load16 = await rate(16, (turn) => load(LOADS + turn));
   await close();
-  return { openMs, onePerSecond: one, sixteenPerSecond: sixteen };
+  return { openMs, load1, load16 };
 }
 
 async function rate(parallel: number, task: (index: number) => Promise<void>): Promise<number> {
@@ -94,17 +108,26 @@ async function rate(parallel: number, task: (index: number) => Promise<void>): P
     while (next < LOADS) await task(next++);
   };
   await Promise.all(Array.from({ length: parallel }, worker));
-  return LOADS / ((performance.now() - started) / 1000);
+  return LOADS / ((performance.now() - started) / 1_000);
 }
 
-/** A store that a server can be started on, with CoValues that it can load. */
-async function fill(): Promise<unknown> {
+/** A store that a server can be started on: real CoValues that it can load, and others. */
+async function fill(): Promise<Filled> {
   const { storage, close } = await open();
-  const made = await fillLargeStore(storage, { covalues: scale.covalues, real: scale.messages });
+  let bytes = 0;
+  const counting: Pick<StorageAPI, "store" | "onCoValueUnmounted"> = {
+    store: (content, ...callbacks) => {
+      bytes += transactionBytes(content);
+      storage.store(content, ...callbacks);
+    },
+    onCoValueUnmounted: (id) => storage.onCoValueUnmounted(id),
+  };
+  const real = Number(realMaps);
+  const { group, maps } = await fillLargeStore(counting, { covalues: real + 2, real });
+  await storeAll(counting, firstMessages(covalues));
   await close();
-  return made;
+  return { group, maps, transactionBytes: bytes };
 }
 
 const phases: Record<string, () => Promise<unknown>> = { ingest, loads, fill };
-const measured = await phases[phase]?.();
-process.stdout.write(`${JSON.stringify(measured)}\n`);
+process.stdout.write(`${JSON.stringify(await phases[phase]?.())}\n`);

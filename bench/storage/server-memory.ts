@@ -1,70 +1,56 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { startClient } from "../../test/support/client.ts";
-import type { LargeStore } from "../../test/support/large-store.ts";
-import { interleave, type Sample, type Samples } from "../interleave.ts";
-import { fillStore } from "./contest.ts";
+import type { Sample } from "../interleave.ts";
+import type { FilledStore, StoreName } from "./filled-store.ts";
 
 /** The heap of a Sprite on a Machine of 256 MB, for both: else V8 takes what this computer has. */
 const NODE_OPTIONS = "--max-old-space-size=128";
 /** CoValues that a client asks for at once. */
 const AT_ONCE = 50;
 
-const SERVERS = [
-  {
-    name: "ours-flush",
-    main: fileURLToPath(new URL("../../sprite/single.ts", import.meta.url)),
-    args: (directory: string) => ["--port", "0", "--data", directory],
-  },
-  {
-    name: "sqlite-flush",
-    main: fileURLToPath(new URL("../sync/plain-main.ts", import.meta.url)),
-    args: (directory: string) => [join(directory, "db")],
-  },
-] as const;
+const SERVERS: Readonly<Record<StoreName, (directory: string) => readonly string[]>> = {
+  ours: (directory) => [pathOf("../../sprite/single.ts"), "--port", "0", "--data", directory],
+  sqlite: (directory) => [pathOf("../sync/plain-main.ts"), join(directory, "db")],
+};
 
-/**
- * Memory of a whole server, ours and cojson's, each with `covalues` stored of which a client loads and changes
- * `active`: the peak, and what is resident afterwards. Linux only.
- */
-export async function serverMemory(covalues: number, active: number, rounds: number): Promise<Samples> {
-  const base = await mkdtemp(join(tmpdir(), "bench-memory-"));
-  try {
-    const contenders = [];
-    for (const { name, main, args } of SERVERS) {
-      const directory = join(base, name);
-      const store = await fillStore(name, directory, covalues, active);
-      contenders.push({ name, run: () => measure([main, ...args(directory)], store) });
-    }
-    return await interleave(contenders, rounds);
-  } finally {
-    await rm(base, { recursive: true, force: true });
-  }
+function pathOf(file: string): string {
+  return fileURLToPath(new URL(file, import.meta.url));
 }
 
-async function measure(command: readonly string[], { maps }: LargeStore): Promise<Sample> {
-  const env = { ...process.env, NODE_OPTIONS };
-  const child = spawn(process.execPath, command, { env, stdio: ["ignore", "pipe", "inherit"] });
-  const exited = once(child, "exit");
-  try {
-    const client = await startClient(await readyUrl(child));
-    for (let start = 0; start < maps.length; start += AT_ONCE) {
-      const loads = maps.slice(start, start + AT_ONCE).map((id) => client.load(id));
-      for (const map of await Promise.all(loads)) map.set("done", performance.now());
-      await client.synced();
+/**
+ * Memory of a whole server on `store`, of which a client loads and changes all real CoValues: the peak, and what is resident
+ * afterwards, in MB. Linux only.
+ */
+export async function serverMemory(store: FilledStore): Promise<Sample> {
+  return store.withCopy(async (directory) => {
+    const env = { ...process.env, NODE_OPTIONS };
+    const args = SERVERS[store.name](directory);
+    const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "inherit"] });
+    const exited = once(child, "exit");
+    try {
+      await useAll(await readyUrl(child), store);
+      const status = await readFile(`/proc/${child.pid}/status`, "utf8");
+      return { peakMb: megabytes(status, "VmHWM"), residentMb: megabytes(status, "VmRSS") };
+    } finally {
+      child.kill("SIGTERM");
+      await exited;
     }
-    const status = await readFile(`/proc/${child.pid}/status`, "utf8");
-    await client.close();
-    return { peakMb: megabytes(status, "VmHWM"), residentMb: megabytes(status, "VmRSS") };
-  } finally {
-    child.kill("SIGTERM");
-    await exited;
+  });
+}
+
+async function useAll(url: string, { content: { maps } }: FilledStore): Promise<void> {
+  const client = await startClient(url);
+  for (let start = 0; start < maps.length; start += AT_ONCE) {
+    const loads = maps.slice(start, start + AT_ONCE).map((id) => client.load(id));
+    for (const map of await Promise.all(loads)) map.set("done", performance.now());
+    await client.synced();
   }
+  await client.close();
 }
 
 function megabytes(status: string, name: string): number {

@@ -4,9 +4,20 @@ import { get } from "node:http";
 import { createInterface } from "node:readline";
 import { WebSocket } from "ws";
 import { parseHello } from "../../shared/control.ts";
+import type { GroupId } from "../../shared/ids.ts";
 import { PASS_HEADER, signPass } from "../../shared/pass.ts";
 import { parseStep } from "./steps.ts";
-import type { StoredSprite } from "./stored-sprite.ts";
+
+/** A Sprite's disk with something on it, and what somebody needs who starts a Sprite there. */
+export interface StoredSprite {
+  readonly home: GroupId;
+  readonly passKeys: string;
+  /** The Sprite's `SPRITE_DATA`. */
+  readonly data: string;
+  /** Asks for a value, and how the answer begins. */
+  readonly load: string;
+  readonly answer: string;
+}
 
 /** A Sprite's process that listens. */
 interface Started {

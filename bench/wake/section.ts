@@ -5,7 +5,6 @@ import { interleave, type Sample, type Samples, series } from "../interleave.ts"
 import { median, percentile, ratioOf } from "../statistics.ts";
 import { formatMs, formatRatio, type Section, type Table } from "../table.ts";
 import { emptyNode, NODE } from "./empty-node.ts";
-import { measureFirstByte } from "./first-byte.ts";
 import { type Program, type Sleeper, startSleeper } from "./sleeper.ts";
 import type { Step } from "./steps.ts";
 
@@ -20,7 +19,6 @@ export const wakeSection: Section = {
     progress("bundling the Sprite");
     const root = fileURLToPath(new URL("../..", import.meta.url));
     await promisify(execFile)(process.execPath, ["sprite/build.ts"], { cwd: root });
-    const firstByte = await measureFirstByte(quick, progress);
     progress("starting the stack");
     const sleeper = await startSleeper();
     try {
@@ -32,7 +30,7 @@ export const wakeSection: Section = {
         { name: NAMES.sources, run: () => wake(sleeper, "sources") },
       ];
       const samples = await interleave(contenders, rounds);
-      return [...firstByte, totals(samples, rounds), parts(samples)];
+      return [totals(samples, rounds), parts(samples)];
     } finally {
       await sleeper.close();
     }

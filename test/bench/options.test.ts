@@ -3,8 +3,13 @@ import { parseOptions, SECTIONS } from "../../bench/options.ts";
 
 describe("the bench's command line", () => {
   test("runs everything unless sections are named", () => {
-    expect(parseOptions([])).toEqual({ sections: [...SECTIONS], quick: false, large: false, write: false });
+    expect(parseOptions([])).toEqual({ sections: [...SECTIONS], quick: false, write: false });
     expect(parseOptions(["--only", "wake", "--only", "edge"]).sections).toEqual(["edge", "wake"]);
+    expect(parseOptions(["--only", "storage"]).sections).toEqual([
+      "storage-1k",
+      "storage-10k",
+      "storage-100k",
+    ]);
     expect(parseOptions(["--only", "sync,wake", "--quick"])).toMatchObject({
       sections: ["sync", "wake"],
       quick: true,

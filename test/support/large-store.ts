@@ -5,6 +5,7 @@ import { idOfHeader } from "../../shared/header.ts";
 import { crypto } from "./crypto.ts";
 
 type Content = CojsonInternalTypes.NewContentMessage;
+type Filled = Pick<StorageAPI, "store" | "onCoValueUnmounted">;
 
 /** A group with a large number of CoValues, of which some are real: signed, so that a node can load them. */
 export interface LargeStore {
@@ -19,7 +20,7 @@ const IN_FLIGHT = 512;
 
 /** Fills `storage` with `covalues` CoValues of one small message each, `real` of them real. */
 export async function fillLargeStore(
-  storage: StorageAPI,
+  storage: Filled,
   { covalues, real }: { readonly covalues: number; readonly real: number },
 ): Promise<LargeStore> {
   const { node } = Node.internalCreateAccount({ crypto }).core;
@@ -40,7 +41,8 @@ function* messages(node: LocalNode, ids: readonly RawCoID[], others: number): Ge
   for (let number = 0; number < others; number++) yield madeUp(number);
 }
 
-async function storeAll(storage: StorageAPI, contents: Iterator<Content>): Promise<void> {
+/** Stores all of it, hundreds of messages at a time. */
+export async function storeAll(storage: Filled, contents: Iterator<Content>): Promise<void> {
   const lane = async () => {
     for (let next = contents.next(); !next.done; next = contents.next()) {
       const { value } = next;
