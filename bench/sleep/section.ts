@@ -7,6 +7,7 @@ import { median, percentile, ratioOf } from "../statistics.ts";
 import { startPlainProcess } from "../sync/server-process.ts";
 import { formatMs, formatRatio, type Section, type Table } from "../table.ts";
 import { Audience } from "./audience.ts";
+import { silentSockets } from "./silent-sockets.ts";
 
 const PLAIN = "plain server";
 const PLAIN_AGAIN = "plain server, again";
@@ -32,6 +33,8 @@ export const sleepSection: Section = {
       return audience;
     };
     try {
+      progress(`silent sockets`);
+      const silent = await silentSockets(quick);
       const tables: Table[] = [];
       for (const readers of [1, MANY]) {
         const rounds = quick ? 5 : readers === 1 ? 25 : 15;
@@ -42,7 +45,7 @@ export const sleepSection: Section = {
       }
       const closures = audiences.reduce((sum, audience) => sum + audience.closures, 0);
       if (closures > 0) throw new Error(`${closures} sockets of clients were closed`);
-      return tables;
+      return silent ? [...tables, silent] : tables;
     } finally {
       for (const audience of audiences) await audience.close();
       await plain.close();

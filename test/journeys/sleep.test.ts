@@ -1,9 +1,10 @@
+import type { RawCoMap } from "cojson";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Client, startClient } from "../support/client.ts";
 import { type Guest, startGuest } from "../support/guest.ts";
 import { startTestStack, TEST_FLEET, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
-import { openWire } from "../support/wire.ts";
+import { openWire, type Wire } from "../support/wire.ts";
 
 /** Every call that the edge may make of its fleet's API, and of Sprites' addresses outside of a session. */
 const FLEET_CALLS = [
@@ -29,6 +30,9 @@ const FLEET_CALLS = [
   "Volumes_get_by_id",
 ] as const;
 
+/** For a hundred clients on a computer that does much else. A limit for broken code, not a pause. */
+const SLOW_COMPUTER = { timeoutMs: 90_000 };
+
 /** Counts the fleet's calls from now on; each is done as it would be without. */
 function countFleetCalls(stack: TestStack): () => number {
   const handles = FLEET_CALLS.map((call) =>
@@ -42,16 +46,31 @@ function startsOf(stack: TestStack, sprite = ""): number {
   return stack.lines.filter((line) => line.startsWith(`machine ${sprite}`) && / started /.test(line)).length;
 }
 
-/** Waits while every session ticks several times: three pings of a fresh socket take longer than falling asleep. */
-async function someTime(stack: TestStack): Promise<void> {
-  const wire = await openWire(stack.syncUrl);
-  await until(() => wire.received.filter(({ type }) => type === "ping").length >= 3, { what: "three pings" });
-  await wire.close();
+/** Waits while every session ticks `count` times. */
+async function pings(clock: Wire, count: number): Promise<void> {
+  const enough = clock.received.length + count;
+  await until(() => clock.received.length >= enough, { what: `${count} pings`, ...SLOW_COMPUTER });
+}
+
+/**
+ * Waits until everybody sleeps and has heard so. Who hears of it late, on a slow computer, looks after the Sprite once more,
+ * and so wakes it.
+ */
+async function silence(stack: TestStack, clock: Wire): Promise<void> {
+  await until(
+    async () => {
+      await stack.allAsleep(SLOW_COMPUTER);
+      const before = startsOf(stack);
+      await pings(clock, 1);
+      return startsOf(stack) === before;
+    },
+    { what: "silence", ...SLOW_COMPUTER },
+  );
 }
 
 describe("a Sprite that has nothing to do", () => {
   let stack: TestStack;
-  const clients: Client[] = [];
+  const clients: Pick<Client, "close">[] = [];
   const client = async (name: string) => {
     const started = await startClient(stack.syncUrl, { name });
     clients.push(started);
@@ -98,56 +117,50 @@ describe("a Sprite that has nothing to do", () => {
     for (const each of [writer, ...readers]) expect(each.closures()).toBe(0);
   });
 
-  test("stays asleep while clients are connected and silent", async () => {
-    const author = await client("author of silence");
-    const group = author.node.createGroup();
-    group.addMember("everyone", "reader");
-    const map = group.createMap({ quiet: true });
-    await author.synced();
-    const listeners = await Promise.all([client("l1"), client("l2"), client("l3")]);
-    for (const listener of listeners) await listener.load(map.id);
-    await stack.allAsleep();
-    const before = startsOf(stack);
-    await someTime(stack);
-    expect(startsOf(stack)).toBe(before);
-    expect([author, ...listeners].map((each) => each.closures())).toEqual([0, 0, 0, 0]);
-  });
-
   test("is gone under 100 open, silent clients and stays gone; one keystroke of any of them reaches the other 99", async () => {
     const [one, two] = [await client("one of a hundred"), await client("another")];
     const group = one.node.createGroup();
     group.addMember("everyone", "writer");
     const map = group.createMap({ n: 0 });
     await one.synced();
+    // Each client loads all that is there before the next comes: what is tested is how they are silent, not how they arrive.
     const guests: Guest[] = [];
+    const copies = [await two.load(map.id)];
     try {
-      // One after the other: what is tested is how they are silent, not how they arrive.
-      for (let n = 0; n < 98; n++) guests.push(await startGuest(stack.syncUrl));
-      const copies = await Promise.all([two, ...guests].map((each) => each.load(map.id)));
-      const seeAll = async (n: number) =>
-        until(() => [map, ...copies].every((copy) => copy.get("n") === n), { what: `${n} at all 100` });
-      const calls = countFleetCalls(stack);
-      const sprite = stack.machineOf(group.id).name;
-      for (const [n, writer] of [
-        [1, map],
-        [2, copies[0]],
-      ] as const) {
-        await stack.allAsleep();
-        const [starts, ownStarts, callsBefore] = [startsOf(stack), startsOf(stack, sprite), calls()];
-        await someTime(stack);
-        expect([startsOf(stack), calls()]).toEqual([starts, callsBefore]);
-        expect(stack.fleet.machines().filter(({ state }) => state === "started")).toEqual([]);
-        // A Fly Sprite's process is frozen instead.
-        if (TEST_FLEET === "machines") expect(stack.fleet.machines().filter(({ pid }) => pid)).toEqual([]);
-        writer?.set("n", n);
-        await seeAll(n);
-        // The keystroke found nobody awake.
-        expect(startsOf(stack, sprite)).toBeGreaterThan(ownStarts);
+      while (guests.length < 98) {
+        const guest = await startGuest(stack.syncUrl);
+        guests.push(guest);
+        copies.push(await guest.load(map.id));
       }
-      expect([one, two, ...guests].filter((each) => each.closures() > 0)).toEqual([]);
+      const sprite = stack.machineOf(group.id).name;
+      const type = async (n: number, keyboard: RawCoMap | undefined) => {
+        const before = startsOf(stack, sprite);
+        keyboard?.set("n", n);
+        await until(() => [map, ...copies].every((copy) => copy.get("n") === n), {
+          what: `keystroke ${n} at all 100`,
+          ...SLOW_COMPUTER,
+        });
+        // It found nobody awake.
+        expect(startsOf(stack, sprite)).toBeGreaterThan(before);
+      };
+      // Hears pings and asks for nothing.
+      const clock = await openWire(stack.syncUrl);
+      clients.push(clock);
+      await silence(stack, clock);
+      const calls = countFleetCalls(stack);
+      const starts = startsOf(stack);
+      await pings(clock, 2);
+      expect([startsOf(stack), calls()]).toEqual([starts, 0]);
+      expect(stack.fleet.machines().filter(({ state }) => state === "started")).toEqual([]);
+      // A Fly Sprite's process is frozen instead.
+      if (TEST_FLEET === "machines") expect(stack.fleet.machines().filter(({ pid }) => pid)).toEqual([]);
+      await type(1, map);
+      await stack.allAsleep(SLOW_COMPUTER);
+      await type(2, copies.at(-1));
+      expect([one, two, ...guests].map((each) => each.closures())).toEqual(Array(100).fill(0));
     } finally {
       stack.fleet.faults.clear();
       await Promise.all(guests.map((guest) => guest.close()));
     }
-  }, 90_000);
+  }, 240_000);
 });

@@ -7,7 +7,7 @@ import type { CoValueId, GroupId } from "../../shared/ids.ts";
 import { spriteNameOf } from "../../shared/sprite-name.ts";
 import { openStorage } from "../../sprite/storage/index.ts";
 import { SPRITE_BUNDLE } from "./sprite-bundle.ts";
-import { until } from "./until.ts";
+import { type UntilOptions, until } from "./until.ts";
 
 export interface TestStack extends Stack {
   /** What Sprites and the edge logged, to be shown when a test fails. */
@@ -16,7 +16,7 @@ export interface TestStack extends Stack {
   /** Waits until the Sprite of `home` has no process. */
   asleep(home: string): Promise<void>;
   /** Waits until every Sprite has no process. */
-  allAsleep(): Promise<void>;
+  allAsleep(options?: Pick<UntilOptions, "timeoutMs">): Promise<void>;
 }
 
 /** Which of Fly's platforms the journeys are made on: `TEST_FLEET=sprites npx vitest run test/journeys`. */
@@ -56,9 +56,10 @@ export async function startTestStack(options: Partial<StackOptions> = {}): Promi
       void (await until(() => machineOf(home).state === "stopped", {
         what: `the Sprite of ${home} falling asleep`,
       })),
-    allAsleep: async () =>
+    allAsleep: async (options) =>
       void (await until(() => stack.fleet.machines().every(({ state }) => state === "stopped"), {
         what: "all Sprites falling asleep",
+        ...options,
       })),
   });
 }

@@ -40,7 +40,7 @@ const PATIENCE = { timeoutMs: 60_000 };
 /** Runs the whole product between counters, and counts. */
 export async function countCosts(): Promise<Counted> {
   const edgeEntry = fileURLToPath(new URL("./counted-edge.ts", import.meta.url));
-  const stack = await startTestStack({ sleepAfter: 1, edges: 2, edgeEntry });
+  const stack = await startTestStack({ platform: "machines", sleepAfter: 1, edges: 2, edgeEntry });
   const clients: (Client | Guest | Wire)[] = [];
   try {
     const writer = await startClient(stack.syncUrl);
@@ -105,7 +105,7 @@ async function countArrival(
 async function nothingCounted(stack: TestStack, clock: Wire): Promise<void> {
   await until(
     async () => {
-      await stack.allAsleep();
+      await stack.allAsleep(PATIENCE);
       const before = stack.lines.length;
       await pings(clock, 1);
       return stack.lines.length === before;
@@ -125,7 +125,7 @@ async function countFrom(stack: TestStack, work: () => Promise<void>): Promise<C
   const lines = stack.lines.slice(begun);
   const of = (event: Event) =>
     event === "sprite start"
-      ? lines.filter((line) => /^machine \S+ starting/.test(line)).length
+      ? lines.filter((line) => /^machine \S+ started /.test(line)).length
       : lines.filter((line) => line === `edge counted ${event}`).length;
   return Object.fromEntries(EVENTS.map((event) => [event, of(event)])) as Record<Event, number>;
 }
