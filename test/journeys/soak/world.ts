@@ -44,6 +44,8 @@ export class World {
   readonly onStarted = new Set<(sprite: string) => void>();
   readonly onFallingAsleep = new Set<(sprite: string) => void>();
   readonly #log: string[] = [];
+  /** Sprites whose port another program of this computer took before they listened; their host starts them again. */
+  readonly #portTaken = new Set<string>();
   readonly #tasks = new Set<Promise<void>>();
   #stack: Stack | undefined;
   #clients = 0;
@@ -216,13 +218,14 @@ export class World {
   }): void {
     this.#keep(`machine ${name} ${state} ${exit ? JSON.stringify(exit) : ""}`);
     if (exit?.code === 0 && state === "stopped") this.diary.count("fell asleep", name);
-    else if (exit && exit.code !== 0 && exit.signal !== "SIGKILL")
+    else if (exit && exit.code !== 0 && exit.signal !== "SIGKILL" && !this.#portTaken.delete(name))
       this.faults.push(`${name} crashed: ${JSON.stringify(exit)}`);
     if (state === "started") for (const listener of [...this.onStarted]) listener(name);
   }
 
   #spriteSaid(sprite: string, line: string): void {
     this.#keep(`${sprite} ${line}`);
+    if (line.includes("cannot listen on port")) this.#portTaken.add(sprite);
     if (line.includes("going to sleep")) for (const listener of [...this.onFallingAsleep]) listener(sprite);
   }
 
