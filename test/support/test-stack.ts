@@ -56,7 +56,7 @@ export async function startTestStack(options: Partial<StackOptions> = {}): Promi
       void (await until(() => machineOf(home).state === "stopped", {
         what: `the Sprite of ${home} falling asleep`,
       })),
-    allAsleep: async (options) =>
+    allAsleep: async (options?: Pick<UntilOptions, "timeoutMs">) =>
       void (await until(() => stack.fleet.machines().every(({ state }) => state === "stopped"), {
         what: "all Sprites falling asleep",
         ...options,
