@@ -42,6 +42,14 @@ export function parseHello(text: string): Hello | undefined {
   }
 }
 
+/** What a session's upstream to a Sprite shows of it: `waking` is finding, creating or waking it, and connecting. */
+export type SpriteState = "awake" | "waking" | "asleep";
+
+/** Tells a client that asked for it (`?tell=sprites`) about the Sprite of a group that it follows. */
+export function spriteMessage(home: GroupId, state: SpriteState): string {
+  return JSON.stringify({ type: "sprite", home, state });
+}
+
 /** Tells the other side which message was refused and why. Clients ignore it; people read it in the frame inspector. */
 export function errorMessage(error: SpriteSyncError, id?: CoValueId): string {
   return JSON.stringify({ type: "error", code: error.code satisfies ErrorCode, id, message: error.message });

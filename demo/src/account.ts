@@ -2,12 +2,14 @@ import { AuthSecretStorage, KvStoreContext } from "jazz-tools";
 import { createJazzBrowserContext, LocalStorageKVStore } from "jazz-tools/browser";
 import { Connection } from "./connection.ts";
 import { DemoAccount, type Me } from "./schema.ts";
+import { listenToSockets, Sprites } from "./sprites.ts";
 import { syncAddress } from "./sync-address.ts";
 
 /** An open account: who uses the page, and how its link to the server is doing. */
 export interface OpenAccount {
   readonly me: Me;
   readonly connection: Connection;
+  readonly sprites: Sprites;
 }
 
 let credentials: AuthSecretStorage | undefined;
@@ -45,6 +47,8 @@ export async function forgetAccount(): Promise<void> {
  * lost its own copy of the account.
  */
 export async function openAccount(name?: string): Promise<OpenAccount> {
+  const sprites = new Sprites();
+  listenToSockets(window, sprites);
   const context = await createJazzBrowserContext({
     AccountSchema: DemoAccount,
     authSecretStorage: credentialStore(),
@@ -54,5 +58,5 @@ export async function openAccount(name?: string): Promise<OpenAccount> {
   });
   const connection = new Connection(context);
   const me = await context.me.$jazz.ensureLoaded({ resolve: { profile: true, root: { lists: true } } });
-  return { me, connection };
+  return { me, connection, sprites };
 }

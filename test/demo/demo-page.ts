@@ -61,6 +61,11 @@ export async function connectionState(page: Page): Promise<string> {
   return `${await chip.getAttribute("data-state")}, ${saved === "true" ? "saved" : "unsaved"}`;
 }
 
+/** What the page says of the Sprite of the list that is open: `awake`, `waking`, `asleep` or `unknown`. */
+export async function spriteState(page: Page): Promise<string | null> {
+  return page.getByTestId("sprite").getAttribute("data-state");
+}
+
 export async function problemKind(page: Page): Promise<string | null> {
   return page.getByTestId("problem").getAttribute("data-kind");
 }

@@ -26,10 +26,33 @@ const TEST_TIMEOUT_MS = 60_000;
 /** For one thing to show on a page; generous, because it may have to wake something. */
 const SHOW = { timeout: 20_000 };
 
+/** What Ada and Grace can do in further tests on the same endpoint. */
+export interface DemoWorld<E extends DemoEndpoint = DemoEndpoint> {
+  readonly endpoint: E;
+  readonly adas: BrowserProfile;
+  readonly graces: BrowserProfile;
+  open(person: BrowserProfile, url?: string): Promise<Page>;
+  openNewList(person: BrowserProfile, title: string): Promise<Page>;
+}
+
+export interface DemoOptions<E extends DemoEndpoint> {
+  /** Only what depends on the server: what the page does by itself is the same everywhere. */
+  readonly briefly?: boolean;
+  /** Further tests, which this endpoint alone passes. */
+  readonly more?: (world: () => DemoWorld<E>) => void;
+}
+
 /** The demo page's promises, on any endpoint. Ada and Grace are two people in two browsers. */
-export function describeDemo(endpointName: string, startEndpoint: () => Promise<DemoEndpoint>): void {
+export function describeDemo<E extends DemoEndpoint>(
+  endpointName: string,
+  startEndpoint: () => Promise<E>,
+  { briefly = false, more }: DemoOptions<E> = {},
+): void {
+  const atLength = (title: string, promise: () => Promise<void>) => {
+    if (!briefly) it(title, promise);
+  };
   describe(`the demo page on ${endpointName}`, { timeout: TEST_TIMEOUT_MS }, () => {
-    let endpoint: DemoEndpoint;
+    let endpoint: E;
     let adas: BrowserProfile;
     let graces: BrowserProfile;
     const traffic: Traffic = { requests: 0, complaints: [] };
@@ -79,29 +102,32 @@ export function describeDemo(endpointName: string, startEndpoint: () => Promise<
       return page;
     }
 
-    it("makes an account from a name, with the keyboard alone, and keeps it over a reload", async () => {
-      await withNewcomer(async (newcomer) => {
-        const page = await open(newcomer);
-        await page.getByTestId("welcome-name").waitFor();
-        await page.keyboard.type("Niels");
-        await page.keyboard.press("Enter");
-        await page.getByTestId("no-lists").waitFor();
+    atLength(
+      "makes an account from a name, with the keyboard alone, and keeps it over a reload",
+      async () => {
+        await withNewcomer(async (newcomer) => {
+          const page = await open(newcomer);
+          await page.getByTestId("welcome-name").waitFor();
+          await page.keyboard.type("Niels");
+          await page.keyboard.press("Enter");
+          await page.getByTestId("no-lists").waitFor();
 
-        for (const _ of ["brand", "name", "title field"]) await page.keyboard.press("Tab");
-        await page.keyboard.type("Groceries");
-        await page.keyboard.press("Enter");
-        await page.getByTestId("new-item").waitFor();
-        await expect.poll(() => connectionState(page), SHOW).toBe("connected, saved");
+          for (const _ of ["brand", "name", "title field"]) await page.keyboard.press("Tab");
+          await page.keyboard.type("Groceries");
+          await page.keyboard.press("Enter");
+          await page.getByTestId("new-item").waitFor();
+          await expect.poll(() => connectionState(page), SHOW).toBe("connected, saved");
 
-        await page.reload();
-        await expect.poll(() => page.getByTestId("list-title").inputValue(), SHOW).toBe("Groceries");
-        expect(await page.getByTestId("my-name").textContent()).toBe("Niels");
-        await page.getByTestId("back").click();
-        await expect
-          .poll(() => page.getByTestId("list-link").allTextContents(), SHOW)
-          .toEqual(["Groceries0 items"]);
-      });
-    });
+          await page.reload();
+          await expect.poll(() => page.getByTestId("list-title").inputValue(), SHOW).toBe("Groceries");
+          expect(await page.getByTestId("my-name").textContent()).toBe("Niels");
+          await page.getByTestId("back").click();
+          await expect
+            .poll(() => page.getByTestId("list-link").allTextContents(), SHOW)
+            .toEqual(["Groceries0 items"]);
+        });
+      },
+    );
 
     it("opens a share link for another person, and each sees what the other does", async () => {
       const ada = await openNewList(adas, "Picnic");
@@ -124,7 +150,7 @@ export function describeDemo(endpointName: string, startEndpoint: () => Promise<
       await Promise.all([ada.close(), grace.close()]);
     });
 
-    it("lets an invited person pass the same link on and rename the list", async () => {
+    atLength("lets an invited person pass the same link on and rename the list", async () => {
       const ada = await openNewList(adas, "Reading");
       const link = await shareLink(ada);
       const grace = await open(graces, link);
@@ -140,31 +166,36 @@ export function describeDemo(endpointName: string, startEndpoint: () => Promise<
       await Promise.all([ada.close(), grace.close()]);
     });
 
-    it("shows one person's list in two windows, and the second window's edits in the first", async () => {
-      const first = await openNewList(adas, "Trip");
-      await addItem(first, "Tickets");
-      const second = await open(adas, first.url());
-      await expect.poll(() => itemTexts(second), SHOW).toEqual(["Tickets"]);
-      await addItem(second, "Tent");
-      await (await itemRow(second, "Tickets")).getByTestId("item-done").check();
-      await expect.poll(() => itemTexts(first), SHOW).toEqual(["[x] Tickets", "Tent"]);
+    atLength(
+      "shows one person's list in two windows, and the second window's edits in the first",
+      async () => {
+        const first = await openNewList(adas, "Trip");
+        await addItem(first, "Tickets");
+        const second = await open(adas, first.url());
+        await expect.poll(() => itemTexts(second), SHOW).toEqual(["Tickets"]);
+        await addItem(second, "Tent");
+        await (await itemRow(second, "Tickets")).getByTestId("item-done").check();
+        await expect.poll(() => itemTexts(first), SHOW).toEqual(["[x] Tickets", "Tent"]);
 
-      // Her own share link must take her to the list as well, without adding it twice.
-      const third = await open(adas, await shareLink(second));
-      await expect.poll(() => itemTexts(third), SHOW).toEqual(["[x] Tickets", "Tent"]);
-      await third.getByTestId("back").click();
-      await third.getByTestId("list-link").first().waitFor();
-      await expect
-        .poll(
-          async () =>
-            (await third.getByTestId("list-link").allTextContents()).filter((text) => text === "Trip2 items"),
-          SHOW,
-        )
-        .toHaveLength(1);
-      await Promise.all([first.close(), second.close(), third.close()]);
-    });
+        // Her own share link must take her to the list as well, without adding it twice.
+        const third = await open(adas, await shareLink(second));
+        await expect.poll(() => itemTexts(third), SHOW).toEqual(["[x] Tickets", "Tent"]);
+        await third.getByTestId("back").click();
+        await third.getByTestId("list-link").first().waitFor();
+        await expect
+          .poll(
+            async () =>
+              (await third.getByTestId("list-link").allTextContents()).filter(
+                (text) => text === "Trip2 items",
+              ),
+            SHOW,
+          )
+          .toHaveLength(1);
+        await Promise.all([first.close(), second.close(), third.close()]);
+      },
+    );
 
-    it("leaves half-typed text alone while others edit", async () => {
+    atLength("leaves half-typed text alone while others edit", async () => {
       const first = await openNewList(adas, "Typing");
       await addItem(first, "Old text");
       const second = await open(adas, first.url());
@@ -216,7 +247,7 @@ export function describeDemo(endpointName: string, startEndpoint: () => Promise<
       await proxy.close();
     });
 
-    it("starts without a connection, and joins a list when there is one", async () => {
+    atLength("starts without a connection, and joins a list when there is one", async () => {
       const ada = await openNewList(adas, "Patience");
       const link = new URL(await shareLink(ada));
       const proxy = await startCuttableProxy(Number(link.port));
@@ -257,7 +288,7 @@ export function describeDemo(endpointName: string, startEndpoint: () => Promise<
       await Promise.all([ada.close(), grace.close()]);
     });
 
-    it("says what is wrong when it cannot start", async () => {
+    atLength("says what is wrong when it cannot start", async () => {
       await withNewcomer(async (newcomer) => {
         const page = await open(newcomer, `${endpoint.pageUrl}?sync=http://elsewhere/`);
         await expect.poll(() => problemKind(page), SHOW).toBe("bad-sync-address");
@@ -273,7 +304,7 @@ export function describeDemo(endpointName: string, startEndpoint: () => Promise<
       });
     });
 
-    it("opens a list by itself once its link has been accepted in another window", async () => {
+    atLength("opens a list by itself once its link has been accepted in another window", async () => {
       const ada = await openNewList(adas, "Late");
       const early = await open(graces, ada.url());
       await expect.poll(() => problemKind(early), SHOW).toBe("no-access");
@@ -284,7 +315,7 @@ export function describeDemo(endpointName: string, startEndpoint: () => Promise<
       await Promise.all([ada.close(), early.close(), invited.close()]);
     });
 
-    it("takes a list off a person's index and leaves it to the others", async () => {
+    atLength("takes a list off a person's index and leaves it to the others", async () => {
       const ada = await openNewList(adas, "Farewell");
       const grace = await open(graces, await shareLink(ada));
       await grace.getByTestId("forget-list").click();
@@ -297,7 +328,7 @@ export function describeDemo(endpointName: string, startEndpoint: () => Promise<
       await Promise.all([ada.close(), grace.close()]);
     });
 
-    it("shows a person's new name to others", async () => {
+    atLength("shows a person's new name to others", async () => {
       const ada = await openNewList(adas, "Names");
       const grace = await open(graces, await shareLink(ada));
       await grace.getByTestId("me").click();
@@ -307,6 +338,8 @@ export function describeDemo(endpointName: string, startEndpoint: () => Promise<
       expect(await grace.getByTestId("my-name").textContent()).toBe("Grace Hopper");
       await Promise.all([ada.close(), grace.close()]);
     });
+
+    more?.(() => ({ endpoint, adas, graces, open, openNewList }));
 
     it("fetches nothing from other hosts and logs no errors while Ada and Grace do all of the above", () => {
       expect(traffic.complaints).toEqual([]);

@@ -20,4 +20,5 @@ async function startPlainEndpoint(): Promise<DemoEndpoint> {
   };
 }
 
-describeDemo("a plain cojson server", startPlainEndpoint);
+// What the page does by itself is tested at length on the whole stack.
+describeDemo("a plain cojson server", startPlainEndpoint, { briefly: true });

@@ -1,8 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type BrowserContext, chromium } from "playwright-core";
+import { type Browser, type BrowserContext, chromium } from "playwright-core";
 
 const USUAL_PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome-stable"];
 
@@ -34,19 +31,23 @@ export interface BrowserProfile {
   close(): Promise<void>;
 }
 
+/** One process for all profiles of a test file: starting one takes as long as a test. */
+let browser: Promise<Browser> | undefined;
+let profiles = 0;
+
 /** A browser with storage of its own: one person at one machine. Windows of it are its pages. */
 export async function openBrowserProfile(): Promise<BrowserProfile> {
-  const folder = await mkdtemp(join(tmpdir(), "sprite-sync-browser-"));
-  const context = await chromium.launchPersistentContext(folder, {
-    executablePath: findChromium(),
-    headless: true,
-    args: FLAGS,
-  });
+  profiles++;
+  browser ??= chromium.launch({ executablePath: findChromium(), headless: true, args: FLAGS });
+  const running = await browser;
+  const context = await running.newContext();
   return {
     context,
     async close() {
       await context.close();
-      await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+      if (--profiles > 0) return;
+      browser = undefined;
+      await running.close();
     },
   };
 }

@@ -39,6 +39,8 @@ export function listView(account: OpenAccount, listId: string): Part {
         page = listPage(account, list);
         shown = undefined;
         element.replaceChildren(page.element);
+        // With the placement `root` a list's group is its own home; with others, nothing is heard of it.
+        account.sprites.lookAt(list.$jazz.owner.$jazz.id);
       }
       page.update(list);
     },
@@ -47,6 +49,7 @@ export function listView(account: OpenAccount, listId: string): Part {
   return {
     element,
     destroy() {
+      account.sprites.lookAt(undefined);
       unsubscribe();
       stopWatching();
       page?.destroy();

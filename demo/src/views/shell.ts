@@ -12,7 +12,7 @@ import { statusStrip } from "./status-strip.ts";
 /** The page around everything: header, status strip, and the view the address asks for. */
 export function showShell(app: HTMLElement, account: OpenAccount): void {
   const main = el("main", {});
-  app.replaceChildren(header(account), statusStrip(account.connection), main);
+  app.replaceChildren(header(account), statusStrip(account), main);
 
   let view: Part | undefined;
   const show = () => {
