@@ -1,5 +1,4 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { startClient } from "../../support/client.ts";
 import { until } from "../../support/until.ts";
 import { kill } from "./accidents.ts";
 import { type Author, hasNote, leaveNote } from "./author.ts";
@@ -69,15 +68,7 @@ export class ComingAndGoing {
     const value = chance.pick(team.values.filter(({ announced }) => announced));
     if (!owner || !value) return;
     const name = `device ${++this.#devices}`;
-    // The account's Sprite may have lost its disk, and its owner not have had time to restore it.
-    const device = await until(
-      () =>
-        startClient(world.stack.syncUrl, {
-          deviceOf: owner.client,
-          onSocketEnd: (end) => world.outages.ended(name, end),
-        }),
-      { what: `${name} opening the account of ${owner.name}`, timeoutMs: 60_000 },
-    );
+    const device = await world.newDevice(name, owner);
     await world.load(device, value);
     leaveNote(device.node, value, name);
     await device.node.syncManager.waitForSync(value.id);

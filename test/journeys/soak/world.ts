@@ -4,10 +4,11 @@ import { pino } from "pino";
 import { type Stack, startStack } from "../../../dev/stack.ts";
 import { asHome } from "../../../shared/ids.ts";
 import { spriteNameOf } from "../../../shared/sprite-name.ts";
-import { startClient } from "../../support/client.ts";
+import { type Client, startClient } from "../../support/client.ts";
 import { type Guest, startGuest } from "../../support/guest.ts";
 import { idOf } from "../../support/real-values.ts";
 import { until } from "../../support/until.ts";
+import type { SocketEnd } from "../../support/watched-sockets.ts";
 import { Author } from "./author.ts";
 import type { Diary } from "./diary.ts";
 import { Outages } from "./outages.ts";
@@ -130,15 +131,34 @@ export class World {
    * Loads a value that was stored once. After the loss of a disk it is nowhere until somebody who has it is connected: only
    * that time counts.
    */
-  async load(client: Pick<Guest, "load">, { id }: Value): Promise<RawCoValue> {
+  load(client: Pick<Guest, "load">, { id }: Value): Promise<RawCoValue> {
+    return this.patiently(
+      () => this.authors.some(({ online, has }) => online && has.has(id)),
+      () => client.load(id),
+    );
+  }
+
+  /** Another device of an author: its account must be there, or its owner must be to restore it. */
+  newDevice(name: string, owner: Author): Promise<Client> {
+    const onSocketEnd = (end: SocketEnd) => this.outages.ended(name, end);
+    return this.patiently(
+      () => owner.online,
+      () => startClient(this.stack.syncUrl, { deviceOf: owner.client, onSocketEnd }),
+    );
+  }
+
+  /** Tries again until it succeeds; only time counts in which the edge is there and somebody `canHelp`. */
+  private async patiently<T>(canHelp: () => boolean, attempt: () => Promise<T>): Promise<T> {
     let deadline = performance.now() + LOAD_PATIENCE_MS;
     for (;;) {
+      const attempted = performance.now();
+      let helpless = this.outages.recent || !canHelp();
       try {
-        return await client.load(id);
+        return await attempt();
       } catch (error) {
-        const now = performance.now();
-        if (!this.authors.some(({ online, has }) => online && has.has(id))) deadline = now + LOAD_PATIENCE_MS;
-        if (now > deadline) throw error;
+        helpless ||= this.outages.recent || !canHelp();
+        if (helpless) deadline += performance.now() - attempted;
+        if (performance.now() > deadline) throw error;
         await pause(LOAD_AGAIN_MS);
       }
     }
