@@ -11,7 +11,12 @@ export class Outages {
 
   /** Whether clients may still be without a connection because of one. */
   get recent(): boolean {
-    return performance.now() - (this.#spans.at(-1)?.ended ?? Number.NEGATIVE_INFINITY) < RECONNECTED_MS;
+    return this.touched(performance.now());
+  }
+
+  /** Whether one has disturbed what began at `since` (`performance.now()`) and goes on. */
+  touched(since: number): boolean {
+    return since - (this.#spans.at(-1)?.ended ?? Number.NEGATIVE_INFINITY) < RECONNECTED_MS;
   }
 
   async during(work: () => Promise<void>): Promise<void> {

@@ -152,12 +152,12 @@ export class World {
     let deadline = performance.now() + LOAD_PATIENCE_MS;
     for (;;) {
       const attempted = performance.now();
-      let helpless = this.outages.recent || !canHelp();
+      const helpless = !canHelp();
       try {
         return await attempt();
       } catch (error) {
-        helpless ||= this.outages.recent || !canHelp();
-        if (helpless) deadline += performance.now() - attempted;
+        if (helpless || !canHelp() || this.outages.touched(attempted))
+          deadline += performance.now() - attempted;
         if (performance.now() > deadline) throw error;
         await pause(LOAD_AGAIN_MS);
       }
