@@ -89,6 +89,7 @@ function sessionDeps(socket: WebSocket, { request, env, config, client }: Upgrad
       const url = `https://coordinator/watch?boot=${encodeURIComponent(boot)}`;
       return watchSprite({ connect: () => coordinator(of).fetch(url, upgrade), onAwake, pause });
     },
+    tellsSprites: new URL(request.url).searchParams.get("tell") === "sprites",
     wants: (onPlaced, pause) =>
       new Wants({ connect: (name) => shard(name).fetch("https://directory/want", upgrade), onPlaced, pause }),
     log,

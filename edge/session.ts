@@ -1,5 +1,5 @@
 import pLimit from "p-limit";
-import { errorMessage, pingMessage } from "../shared/control.ts";
+import { errorMessage, pingMessage, type SpriteState, spriteMessage } from "../shared/control.ts";
 import { ERROR_TABLE, SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
@@ -15,6 +15,7 @@ import { type Account, type IsolateBudget, isolateBudget } from "./isolate-budge
 import { Outbox } from "./outbox.ts";
 import { Router } from "./router.ts";
 import { type SpriteSocket, Upstream } from "./upstream.ts";
+import type { UpstreamState } from "./upstream-state.ts";
 
 /** The browser's side of a session. */
 export interface ClientSocket {
@@ -30,6 +31,8 @@ export interface SessionDeps {
   readonly policy: PlacementPolicy;
   readonly dial: (home: GroupId, fresh: boolean) => Promise<SpriteSocket>;
   readonly watch: (home: GroupId, boot: string, onAwake: () => void, pause: Pause) => () => void;
+  /** Whether the client asked to be told when the Sprites that it follows sleep and wake. */
+  readonly tellsSprites?: boolean;
   readonly wants: (onPlaced: (id: CoValueId, home: GroupId) => void, pause: Pause) => WantsPort;
   readonly log: Log;
   readonly clock?: Clock;
@@ -61,6 +64,15 @@ export interface SessionParts {
   readonly Upstream: typeof Upstream;
   readonly Interests: typeof Interests;
 }
+
+/** What a client is told of a Sprite by what the upstream to it is doing. */
+const SHOWN: Readonly<Partial<Record<UpstreamState["kind"], SpriteState>>> = {
+  waking: "waking",
+  waiting: "waking",
+  repairing: "awake",
+  open: "awake",
+  asleep: "asleep",
+};
 
 /** Resolves after a pause that grows with `attempt`; rejects when the session ends. */
 export type Pause = (attempt: number) => Promise<void>;
@@ -210,6 +222,7 @@ export class Session {
       follows: (of) => this.#router.follows(of),
       repairs: (of) => this.#router.repairs(of),
       clogged: () => this.#flow.isClogged,
+      ...(this.#deps.tellsSprites && { onState: this.#tellSprite }),
       onTrouble: (_, error) => this.#outbox.push(errorMessage(error)),
       now: this.#clock.now,
       later: (ms, action) => this.#later(ms, action),
@@ -221,6 +234,11 @@ export class Session {
       log,
     });
   }
+
+  #tellSprite = (home: GroupId, kind: UpstreamState["kind"]): void => {
+    const state = SHOWN[kind];
+    if (state) this.#outbox.push(spriteMessage(home, state));
+  };
 
   #later(ms: number, action: () => void): () => void {
     const stop = this.#clock.later(ms, () => {

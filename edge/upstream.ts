@@ -45,6 +45,8 @@ export interface UpstreamDeps {
   readonly repairs: (home: GroupId) => boolean;
   /** Whether the client leaves unread what it is sent. {@link Upstream.clogChanged} says when that changes. */
   readonly clogged: () => boolean;
+  /** What it is doing is another thing now. */
+  readonly onState?: (home: GroupId, kind: UpstreamState["kind"]) => void;
   /** An error that the client should see; the upstream goes on trying. */
   readonly onTrouble: (home: GroupId, error: SpriteSyncError) => void;
   readonly now: () => number;
@@ -159,7 +161,9 @@ export class Upstream implements UpstreamPort {
 
   #on(event: UpstreamEvent): void {
     const { state, effects } = step(this.#state, event, this.#facts());
+    const before = this.#state.kind;
     this.#state = state;
+    if (state.kind !== before) this.#deps.onState?.(this.#home, state.kind);
     for (const effect of effects) this.#do(effect);
   }
 
