@@ -3,6 +3,8 @@ export interface AwakePeriod {
   readonly number: number;
   /** Random, new with each process. */
   readonly boot: string;
+  /** What the Sprite runs, as its hello said. */
+  readonly version?: string;
 }
 
 /**

@@ -10,6 +10,7 @@ import type { Fleet, SpriteRecord } from "./fleet/fleet.ts";
 import { nearestFirst, type Position } from "./regions.ts";
 import { failedReply, type Reply } from "./reply.ts";
 import type { FreshPlace } from "./sprite-place.ts";
+import { isWaitingKind, type WaitingKind } from "./waiting.ts";
 
 /** What a coordinator stores: each under its own key, because periods are known also of Sprites that KV led to. */
 export interface Stored {
@@ -19,7 +20,7 @@ export interface Stored {
 
 export interface CoordinationDeps {
   readonly fleet: () => {
-    readonly fleet: Pick<Fleet, "wake" | "ensure" | "address" | "isOutdated">;
+    readonly fleet: Pick<Fleet, "wake" | "ensure" | "address" | "isOutdated" | "upgrade">;
     readonly regions: readonly string[];
   };
   /** Nothing else may happen in the object while one of these runs, as Durable Objects promise of their storage. */
@@ -32,6 +33,12 @@ export interface CoordinationDeps {
   /** Lets `work` go on when the request that began it has ended. */
   readonly keep: (work: Promise<unknown>) => void;
   readonly log: () => Log;
+  /** The line of those whom the fleet has no room for; without one everybody waits for himself. */
+  readonly line?: {
+    /** @returns when to ask the fleet again, milliseconds from now. */
+    refused(home: GroupId, kind: WaitingKind, retryAfterMs: number): Promise<number>;
+    ended(home: GroupId, admitted: boolean): Promise<void>;
+  };
   readonly clock?: Clock;
   /** The rules of watching; the simulation puts broken ones in. */
   readonly rules?: Pick<typeof awakePeriods, "beginsWatching" | "wasMet">;
@@ -47,7 +54,8 @@ interface Trouble {
  * its caller's.
  *
  * 1. Only the flight in `#flight` talks to the fleet, so one home is created and woken once in the whole world.
- * 2. Whoever watches when the Sprite wakes, or is met in a new period, is told (awake-periods.ts).
+ * 2. A home that the fleet has no room for waits, and has not failed: the line knows it until it has its Sprite (waiting.ts).
+ * 3. Whoever watches when the Sprite wakes, or is met in a new period, is told (awake-periods.ts).
  */
 export class Coordination {
   readonly #deps: CoordinationDeps;
@@ -55,6 +63,8 @@ export class Coordination {
   readonly #rules: Pick<typeof awakePeriods, "beginsWatching" | "wasMet">;
   #flight: Promise<Reply<FreshPlace>> | undefined;
   #trouble: Trouble | undefined;
+  /** Whether this home stands in the line. */
+  #waits = false;
 
   constructor(deps: CoordinationDeps) {
     this.#deps = deps;
@@ -88,6 +98,7 @@ export class Coordination {
     if (periods === stored.periods) return;
     await this.#deps.save({ ...stored, periods });
     if (news) this.#deps.tellWatchers();
+    if (news && stored.sprite && period.version !== undefined) this.#upgrade(stored.sprite, period.version);
   }
 
   /**
@@ -103,6 +114,28 @@ export class Coordination {
     return waits;
   }
 
+  /** In a flight: whoever loses its socket by it, and asks where the Sprite is, waits until it is done. */
+  #upgrade(sprite: SpriteRecord, version: string): void {
+    const { fleet } = this.#deps.fleet();
+    if (!fleet.upgrade || this.#flight) return;
+    const { home } = sprite;
+    const work = fleet.upgrade(sprite, version).then(
+      (wasOld) => wasOld && this.#deps.log().info({ home, version }, "the Sprite ran another version"),
+      (error: unknown) =>
+        this.#deps.log().warn({ home, version, error: String(error) }, "the Sprite could not be upgraded"),
+    );
+    const flight = work.then(async (): Promise<Reply<FreshPlace>> => {
+      const { sprite: known = sprite, periods } = await this.#deps.load();
+      return { ok: true, value: this.#placeOf(known, periods) };
+    });
+    this.#flight = flight;
+    this.#deps.keep(
+      flight.finally(() => {
+        this.#flight = undefined;
+      }),
+    );
+  }
+
   async #locate(home: GroupId, fresh: boolean, near?: Position): Promise<Reply<FreshPlace>> {
     try {
       const { sprite, periods } = await this.#deps.load();
@@ -110,21 +143,50 @@ export class Coordination {
       if (sprite && periods.awake && !fresh && !this.#deps.fleet().fleet.isOutdated?.(sprite))
         return { ok: true, value: this.#placeOf(sprite, periods) };
       const wake = this.#wake(home, sprite, near);
-      return {
-        ok: true,
-        value: await withTimeout(wake, LIMITS.locateTimeoutMs, slowFleet(home), this.#clock.later),
-      };
+      const value = await withTimeout(wake, LIMITS.locateTimeoutMs, slowFleet(home), this.#clock.later);
+      await this.#leaveLine(home, true);
+      return { ok: true, value };
     } catch (thrown) {
-      const error = toSpriteSyncError(thrown, "transient");
+      const error = await this.#queued(home, toSpriteSyncError(thrown, "transient"));
       const reply = failedReply(error);
       // Asking again at once would not help, and one edge asks for everybody's groups (facts/fly-machines §1.10).
       const pause = error.retry ? (error.retryAfterMs ?? 0) : LIMITS.permanentTroubleMs;
       if (pause > 0) this.#trouble = { reply, until: this.#clock.now() + pause };
-      this.#deps
-        .log()
-        .warn({ home, code: error.code, error: error.message }, "could not create or wake the Sprite");
+      const log = this.#deps.log();
+      const fields = { home, code: error.code, error: error.message };
+      // The line has told of those that wait.
+      if (this.#waits) log.debug(fields, "the Sprite has to wait");
+      else log.warn(fields, "could not create or wake the Sprite");
       return reply;
     }
+  }
+
+  /** Takes a home that was refused for lack of room into the line; its turn in there decides when it asks again. */
+  async #queued(home: GroupId, error: SpriteSyncError): Promise<SpriteSyncError> {
+    const { line } = this.#deps;
+    if (!line || !isWaitingKind(error.code)) {
+      await this.#leaveLine(home, false);
+      return error;
+    }
+    try {
+      const retryAfterMs = await line.refused(
+        home,
+        error.code,
+        error.retryAfterMs ?? LIMITS.attachRetryMaxMs,
+      );
+      this.#waits = true;
+      return new SpriteSyncError(error.code, error.message, { cause: error, retryAfterMs });
+    } catch {
+      // Without the line it waits for as long as the fleet said.
+      return error;
+    }
+  }
+
+  async #leaveLine(home: GroupId, admitted: boolean): Promise<void> {
+    if (!this.#waits) return;
+    this.#waits = false;
+    // If it cannot be told, it finds out by itself that this home asks no more.
+    await this.#deps.line?.ended(home, admitted).catch(() => undefined);
   }
 
   async #wake(

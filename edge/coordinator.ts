@@ -11,6 +11,7 @@ import { workersLog } from "./log.ts";
 import type { Position } from "./regions.ts";
 import type { Reply } from "./reply.ts";
 import type { CoordinatorApi, FreshPlace, SpritePlace } from "./sprite-place.ts";
+import { waitingRoomOf } from "./waiting-room.ts";
 
 /**
  * One object for each Sprite: creates and wakes it once at a time, and tells the sessions that watch it when it woke.
@@ -31,6 +32,10 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     },
     keep: (work) => this.ctx.waitUntil(work),
     log: () => this.#log(),
+    line: {
+      refused: (...refusal) => waitingRoomOf(this.env).refused(...refusal),
+      ended: (...end) => waitingRoomOf(this.env).ended(...end),
+    },
   });
 
   async locate(home: string, fresh: boolean, near?: Position): Promise<Reply<FreshPlace>> {

@@ -50,7 +50,10 @@ export function greeted(socket: DialledSocket, home: GroupId, signal: AbortSigna
     const [first = "", ...rest] = String(data).split("\n");
     if (rest.length > 0) early.push(joinFrame(rest));
     const hello = parseHello(first);
-    if (hello?.home === home) return resolve(opened({ number: hello.period, boot: hello.boot }));
+    if (hello?.home === home) {
+      const { period: number, boot, version } = hello;
+      return resolve(opened({ number, boot, version }));
+    }
     closeQuietly(socket, 1000, "not the Sprite that was dialled");
     reject(new SpriteSyncError("wrong-sprite", `what answered for ${home} is another Sprite, or none`));
   });

@@ -7,10 +7,12 @@ import { mayOnceMore, tooManySessions } from "./client-limits.ts";
 import { logOptions, parseConfig } from "./config.ts";
 import type { Env } from "./env.ts";
 import { workersLog } from "./log.ts";
+import { waitingRoomOf } from "./waiting-room.ts";
 
 export { Coordinator } from "./coordinator.ts";
 export { DirectoryShard } from "./directory-shard.ts";
 export { FlyQueue } from "./fly-queue.ts";
+export { WaitingRoom } from "./waiting-room.ts";
 
 const app = new Hono<{ Bindings: Env }>();
 
@@ -18,6 +20,15 @@ const app = new Hono<{ Bindings: Env }>();
 app.get("/health", (c) => {
   parseConfig(c.env);
   return c.json({ status: "ok" });
+});
+
+/** For the operator: how many groups wait for the fleet, and for how long; no names. One call of one Durable Object. */
+app.get("/health/fleet", async (c) => {
+  const { env } = c;
+  const visitor = { kind: "visitor", countedBy: networkOf(c.req.raw) } as const;
+  if (!(await mayOnceMore(env.NEW_SESSIONS, visitor, workersLog(logOptions(parseConfig(env))))))
+    throw tooManySessions();
+  return c.json(await waitingRoomOf(env).health());
 });
 
 app.get("/sync", (c) => openSession(c.req.raw, c.env));

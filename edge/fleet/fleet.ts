@@ -36,6 +36,15 @@ export interface SpriteSpec {
   readonly regions: readonly string[];
 }
 
+/** What came of making room. */
+export interface RoomReport {
+  /** How many Sprites run, and how many the plan allows, where the platform says so. */
+  readonly running: number | undefined;
+  readonly limit: number | undefined;
+  /** The Sprite that went to sleep for it; `undefined` when none was idle. */
+  readonly asleep: SpriteName | undefined;
+}
+
 /**
  * What can go wrong with a fleet, and what whoever called does about it:
  *
@@ -86,4 +95,17 @@ export interface Fleet {
   /** Removes the Sprite and its disk for ever. */
   destroy(sprite: SpriteRecord): Promise<void>;
   list(): Promise<SpriteRecord[]>;
+  /**
+   * Told what version a running Sprite says in its hello: replaces its server if the fleet would install another one now.
+   * Nothing is replaced while something is not on its disk yet.
+   * Only where servers are replaced inside of a host that stays; elsewhere `wake` does it.
+   * @returns whether it was another version.
+   */
+  upgrade?(sprite: SpriteRecord, version: string): Promise<boolean>;
+  /**
+   * Asks the least recently active idle Sprite to sleep, because the plan's running cap keeps others from waking.
+   * Only where there is such a cap.
+   * @param wanted homes that wait; theirs are left alone.
+   */
+  makeRoom?(wanted: ReadonlySet<GroupId>): Promise<RoomReport>;
 }

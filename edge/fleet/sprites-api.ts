@@ -4,7 +4,7 @@ import type { SpriteName } from "../../shared/sprite-name.ts";
 import { spritesError } from "./sprites-errors.ts";
 import type { SpritesAnswer, SpritesCall, SpritesHttp } from "./sprites-http.ts";
 import { SPRITES_LIMITS } from "./sprites-limits.ts";
-import { type CommandEnd, checkExit, checkStream } from "./sprites-streams.ts";
+import { type CommandEnd, checkExit, checkStream, endsStream } from "./sprites-streams.ts";
 import {
   type FlyService,
   type FlySprite,
@@ -84,7 +84,8 @@ export function createSpritesApi(http: SpritesHttp): SpritesApi {
   const seconds = `${SPRITES_LIMITS.serviceSeconds}s`;
   const follow = async (request: SpritesCall) => {
     const timeoutMs = SPRITES_LIMITS.callMs + SPRITES_LIMITS.serviceSeconds * 1_000;
-    checkStream(request.doing, await succeed({ ...request, query: [["duration", seconds]], timeoutMs }));
+    const query: [string, string][] = [["duration", seconds]];
+    checkStream(request.doing, await succeed({ ...request, query, timeoutMs, isLast: endsStream }));
   };
 
   return {

@@ -20,7 +20,7 @@ export interface SpritesEnsureDeps {
  *
  * 1. Each round looks before it creates, and a refused or unanswered create is followed by a look: a 500 may have made it.
  * 2. Names are unique, so of any number of callers one creates it, and the others are refused (400, 409) and adopt it.
- * 3. A lookup's 404 needs no proof here: if it lies, the create is refused.
+ * 3. A lookup's 404 needs no proof here: if it lies, the create is refused. Then it is looked for until it is found.
  */
 export async function ensureSprite(name: SpriteName, deps: SpritesEnsureDeps): Promise<FlySprite> {
   const { api, log } = deps;
@@ -28,7 +28,11 @@ export async function ensureSprite(name: SpriteName, deps: SpritesEnsureDeps): P
   for (let round = 1; ; round++) {
     const found = await api.get(name);
     if (found) return closed(found, name, api);
-    if (failure && (failure.code === "config-invalid" || round > SPRITES_LIMITS.ensureRounds)) throw failure;
+    // A name that is taken is refused with 400 or 409 (facts/fly-sprites §1); of another 400 no round makes anything else.
+    const isTaken = /exist|taken|in use/i.test(failure?.message ?? "");
+    if (failure?.code === "config-invalid" && !isTaken) throw failure;
+    if (failure && round > SPRITES_LIMITS.ensureRounds)
+      throw isTaken ? new SpriteSyncError("transient", failure.message) : failure;
     if (failure) await deps.pause(SPRITES_LIMITS.ensurePauseMs);
     refuseUntilOpen(name, deps);
     try {

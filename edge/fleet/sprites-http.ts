@@ -1,6 +1,7 @@
 import { SpriteSyncError } from "../../shared/errors.ts";
 import type { SpritesReply } from "./sprites-errors.ts";
 import { SPRITES_LIMITS } from "./sprites-limits.ts";
+import { readBody } from "./sprites-streams.ts";
 
 export interface SpritesHttpDeps {
   /** `https://api.sprites.dev` or a local host; without `/v1`. */
@@ -24,6 +25,8 @@ export interface SpritesCall {
   /** Sent as it is. */
   readonly bytes?: Uint8Array<ArrayBuffer>;
   readonly timeoutMs?: number;
+  /** Of an answer in lines: whether this one is the last. The connection may stay open after it. */
+  readonly isLast?: (line: string) => boolean;
 }
 
 /** An answer with its body in all forms: which of them it has, only the call knows. */
@@ -57,7 +60,7 @@ export function createSpritesHttp({ apiUrl, token, fetch }: SpritesHttpDeps): Sp
           signal: AbortSignal.timeout(call.timeoutMs ?? SPRITES_LIMITS.callMs),
           ...(body && { body }),
         });
-        const answer = new Uint8Array(await response.arrayBuffer());
+        const answer = await readBody(response, response.ok ? call.isLast : undefined);
         const text = new TextDecoder().decode(answer);
         return {
           status: response.status,

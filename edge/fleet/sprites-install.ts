@@ -2,11 +2,13 @@ import { SpriteSyncError } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
 import type { SpriteName } from "../../shared/sprite-name.ts";
 import type { SpritesApi } from "./sprites-api.ts";
+import { SPRITES_LIMITS } from "./sprites-limits.ts";
 import {
   INSTALL_REFUSALS,
   installedRelease,
   installScript,
   isSetUp,
+  isStopped,
   releaseDir,
   SPRITE_DIR,
   type SpriteSetup,
@@ -16,6 +18,9 @@ import {
 
 export interface InstallDeps {
   readonly api: SpritesApi;
+  /** How many stores the running server has not got on its disk yet; `undefined` when it does not say. */
+  readonly pending: () => Promise<number | undefined>;
+  readonly pause: (ms: number) => Promise<void>;
   /** The release's archive. */
   readonly readRelease: () => Promise<Uint8Array<ArrayBuffer>>;
   readonly log: Log;
@@ -25,15 +30,24 @@ export interface InstallDeps {
  * Brings a Sprite to its setup: nothing to do for one that has it, everything for a new one, what differs for one with
  * another release, other settings or other keys. May be repeated after any failure, and by two at once.
  *
- * The service is changed last and carries the setup's id, so a Sprite that has the id has all of it.
+ * 1. The service is changed last and carries the setup's id, so a Sprite that has the id has all of it.
+ * 2. A server is never replaced while something that it was sent is not on its disk: it goes on, and is replaced another time.
+ * 3. A service that was stopped stays so over every wake (facts/fly-sprites §3): it is started again.
  */
 export async function install(name: SpriteName, setup: SpriteSetup, deps: InstallDeps): Promise<void> {
   const { api, log } = deps;
   const service = await api.service(name);
-  if (isSetUp(service, setup)) return;
+  if (isSetUp(service, setup)) {
+    if (isStopped(service)) await api.restartService(name);
+    return;
+  }
   await api.writeFile(name, `${SPRITE_DIR}/pass-keys`, utf8(setup.passKeys));
   const running = installedRelease(service);
   if (running !== releaseDir(setup.release)) await installRelease(name, setup, running, deps);
+  if (service && !(await isQuiet(deps))) {
+    log.warn({ sprite: name }, "the server is not upgraded now: it has something to store");
+    return;
+  }
   await api.putService(name, setup.definition);
   // A service that is defined anew may go on with its old process (facts/fly-sprites §3): only a restart is sure.
   if (service) await api.restartService(name);
@@ -42,6 +56,15 @@ export async function install(name: SpriteName, setup: SpriteSetup, deps: Instal
     { sprite: name, version, sha256, before: running },
     service ? "server upgraded" : "server installed",
   );
+}
+
+/** Waits for the stores that are under way. What does not answer has none. */
+async function isQuiet({ pending, pause }: Pick<InstallDeps, "pending" | "pause">): Promise<boolean> {
+  for (let look = 1; ; look++) {
+    if (((await pending()) ?? 0) === 0) return true;
+    if (look === SPRITES_LIMITS.quietLooks) return false;
+    await pause(SPRITES_LIMITS.quietPauseMs);
+  }
 }
 
 async function installRelease(

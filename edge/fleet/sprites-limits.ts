@@ -30,12 +30,15 @@ export const SPRITES_LIMITS = {
   ratePauseMs: 2_000,
   /** How long a group waits for a slot before it asks again; a slot comes free 30 to 80 s after its Sprite was asked (§4). */
   slotPauseMs: 5_000,
-  /** How often one isolate looks for a Sprite that could sleep. */
-  makeRoomMs: 5_000,
+  /** How often and with which pauses a server is asked whether it has stored everything, before it is replaced. */
+  quietLooks: 5,
+  quietPauseMs: 1_000,
   /** Running Sprites that are asked how long they have been idle, and how many of them at once (six connects may wait). */
   idleCandidates: 20,
   idleAsksAtOnce: 5,
   idleAskMs: 3_000,
+  /** A question is a visit, and each visit puts off the platform's pause by 30 to 80 s (§4): nobody is asked twice in that. */
+  askAgainMs: 90_000,
   /** Pages of the list that are read to find them: an organization may have thousands. */
   idlePages: 10,
   /** Sprites in one page of a list: the documented maximum. */

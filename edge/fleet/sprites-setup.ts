@@ -89,6 +89,17 @@ export function isSetUp(service: FlyService | undefined, setup: SpriteSetup): bo
   return service?.env?.[SETUP_VARIABLE] === setup.id;
 }
 
+/** Whether a service has no process, and will get none by itself. */
+export function isStopped(service: FlyService | undefined): boolean {
+  const status = service?.state?.status;
+  return status === "stopped" || status === "failed";
+}
+
+/** What the server of a setup says in its hello, and of itself when it is asked for its health. */
+export function versionOf({ release, id }: Pick<SpriteSetup, "release" | "id">): string {
+  return `${release.version}+${id}`;
+}
+
 /** The directory of the release that a service runs, relative to {@link SPRITE_DIR}. */
 export function installedRelease(service: FlyService | undefined): string | undefined {
   return /\/(releases\/[0-9a-f]+)\/start\.sh$/.exec(service?.args?.[0] ?? "")?.[1];

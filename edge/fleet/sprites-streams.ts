@@ -1,16 +1,49 @@
 import { SpriteSyncError } from "../../shared/errors.ts";
-import type { SpritesAnswer } from "./sprites-http.ts";
 import { serviceEventSchema } from "./sprites-types.ts";
 
 /** Tag of the last frame of an exec's answer; the exit code follows it (facts/fly-sprites §2b). */
 const EXIT_TAG = 3;
 
 /**
+ * The bytes of an answer; with `isLast` no more than up to the line for which it is true, whether the answer ends there or
+ * not.
+ */
+export async function readBody(
+  response: Response,
+  isLast?: (line: string) => boolean,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (!isLast || !response.body) return new Uint8Array(await response.arrayBuffer());
+  const decoder = new TextDecoder();
+  const reader = response.body.getReader();
+  let text = "";
+  let lineStart = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    text += decoder.decode(value, { stream: !done });
+    for (let end = text.indexOf("\n", lineStart); end >= 0; end = text.indexOf("\n", lineStart)) {
+      const isOver = isLast(text.slice(lineStart, end));
+      lineStart = end + 1;
+      if (!isOver) continue;
+      // Nobody waits for what may come; a connection that broke has nothing to be let go of.
+      void reader.cancel().catch(() => undefined);
+      return new Uint8Array(new TextEncoder().encode(text));
+    }
+    if (done) return new Uint8Array(new TextEncoder().encode(text));
+  }
+}
+
+/** Whether nothing that matters comes after this line of an answer about a service's start. */
+export function endsStream(line: string): boolean {
+  const event = serviceEventSchema.safeParse(parseLine(line));
+  return event.success && ["complete", "exit", "error"].includes(event.data.type);
+}
+
+/**
  * Checks an answer about a service's start (NDJSON). Its status 200 means only that the platform has begun: what counts is
  * that `complete` came, without `exit` or `error` before it. A process that runs already is complete, too.
  * @throws SpriteSyncError `transient`
  */
-export function checkStream(doing: string, { text }: Pick<SpritesAnswer, "text">): void {
+export function checkStream(doing: string, { text }: { readonly text: string }): void {
   const events = text.split("\n").flatMap((line) => {
     const parsed = serviceEventSchema.safeParse(parseLine(line));
     return parsed.success ? [parsed.data] : [];

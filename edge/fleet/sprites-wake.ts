@@ -12,6 +12,10 @@ export interface SpritesWakeDeps {
   readonly visit: Visit;
   readonly pause: (ms: number) => Promise<void>;
   readonly now: () => number;
+  /** What the Sprite's server must say that it is. */
+  readonly setupId: string;
+  /** Brings the Sprite to its setup. */
+  readonly install: () => Promise<void>;
   readonly log: Log;
 }
 
@@ -37,22 +41,32 @@ export async function findSprite(
 }
 
 /**
- * Wakes a Sprite and waits until something answers behind its address. There is no call to wake one and no status that
- * could be trusted: a request wakes it, and its answer proves it (§1, §4). One that does not answer for long is
- * restarted once: its disk may hang while it is said to run (§8).
+ * Wakes a Sprite and waits until its server, of the version that we want, answers behind its address. There is no call to
+ * wake one and no status that could be trusted: a request wakes it, and its answer proves it (§1, §4).
+ *
+ * 1. A server of another version, and none at all, is brought to its setup once.
+ * 2. A Sprite that does not answer for long is restarted once: its disk may hang while it is said to run (§8). Nothing more
+ *    is done about it, since to make it anew is to lose its disk.
  *
  * @throws SpriteSyncError `auth` when the address does not let us in, `capacity` at the plan's running cap, `transient`.
  */
 export async function reachSprite(sprite: FlySprite, name: SpriteName, deps: SpritesWakeDeps): Promise<void> {
   const { pause, now } = deps;
   const began = now();
+  let installed = false;
   let restarted = false;
   let pauseMs: number = SPRITES_LIMITS.reprobeMs;
   let last = "no answer";
   while (now() - began < SPRITES_LIMITS.wakeMs) {
     const answer = await probe(sprite, name, deps);
-    if (answer === "there") return;
-    last = answer;
+    if (answer.there && (installed || answer.setup === deps.setupId)) return;
+    if (!answer.there) last = answer.why;
+    if (!installed) {
+      const trouble = await tryInstall(deps);
+      installed = trouble === undefined;
+      last = trouble ?? last;
+      if (installed) continue;
+    }
     if (!restarted && now() - began >= SPRITES_LIMITS.restartAfterMs) {
       restarted = true;
       await restart(name, deps);
@@ -66,26 +80,38 @@ export async function reachSprite(sprite: FlySprite, name: SpriteName, deps: Spr
   );
 }
 
-/** `there`: our server answers, whatever it says. Anything else is why not. */
-async function probe(
-  sprite: FlySprite,
-  name: SpriteName,
-  { visit }: SpritesWakeDeps,
-): Promise<"there" | string> {
+/** @returns what stands in the way. @throws what will not pass. */
+async function tryInstall({ install }: SpritesWakeDeps): Promise<string | undefined> {
+  try {
+    await install();
+    return undefined;
+  } catch (thrown) {
+    const error = toSpriteSyncError(thrown, "transient");
+    if (error.code !== "transient") throw error;
+    return error.message;
+  }
+}
+
+type Probe =
+  /** Our server answers, whatever it says. */
+  { readonly there: true; readonly setup: unknown } | { readonly there: false; readonly why: string };
+
+async function probe(sprite: FlySprite, name: SpriteName, { visit }: SpritesWakeDeps): Promise<Probe> {
   let reply: SpritesReply;
   try {
     reply = await visit(sprite, "/healthz");
   } catch (error) {
     if (error instanceof SpriteSyncError) throw error;
-    return error instanceof Error ? error.name : "no answer";
+    return { there: false, why: error instanceof Error ? error.name : "no answer" };
   }
   const { status, body } = reply;
-  // Our server says 503 while it opens its storage, in JSON; what stands before it says so in prose.
+  // Our server answers JSON, with 503 while it opens its storage; what stands before it answers prose, or a page.
   const isOurs = typeof body === "object" && body !== null && "status" in body;
-  if ((status >= 200 && status < 300) || (status === 503 && isOurs)) return "there";
+  if (isOurs && (status === 200 || status === 503))
+    return { there: true, setup: (body as { setup?: unknown }).setup };
   const error = spritesError(`wake ${name}`, reply, Date.now());
   if (error.code === "auth" || error.code === "capacity" || error.code === "rate") throw error;
-  return `status ${status}`;
+  return { there: false, why: `status ${status}` };
 }
 
 async function restart(name: SpriteName, { api, log }: SpritesWakeDeps): Promise<void> {

@@ -2,15 +2,15 @@ import { SpriteSyncError } from "../../shared/errors.ts";
 import type { GroupId } from "../../shared/ids.ts";
 import type { Log } from "../../shared/log.ts";
 import { PASS_HEADER, type PassKeys, signPass } from "../../shared/pass.ts";
-import { homeOfSprite, type SpriteName, spriteNameOf } from "../../shared/sprite-name.ts";
+import { homeOfSprite, spriteNameOf } from "../../shared/sprite-name.ts";
 import type { Fleet, SpriteRecord } from "./fleet.ts";
-import { createAdmission } from "./sprites-admission.ts";
 import { createSpritesApi } from "./sprites-api.ts";
 import { ensureSprite } from "./sprites-ensure.ts";
 import { createSpritesHttp, type SpritesHttpDeps, spritesAuthorization } from "./sprites-http.ts";
 import { install } from "./sprites-install.ts";
 import { SPRITES_LIMITS } from "./sprites-limits.ts";
-import { parseRelease, releaseDir, type SpriteSetup, spriteSetup } from "./sprites-setup.ts";
+import { createRoomMaker } from "./sprites-room.ts";
+import { parseRelease, releaseDir, type SpriteSetup, spriteSetup, versionOf } from "./sprites-setup.ts";
 import { type FlySprite, stateOfStatus } from "./sprites-types.ts";
 import { trustAddress } from "./sprites-url.ts";
 import { createVisitor } from "./sprites-visit.ts";
@@ -50,51 +50,64 @@ export function createSpritesFleet(deps: SpritesFleetDeps): Fleet {
     return { authorization };
   };
   const visit = createVisitor({ fetch: deps.fetch, credentials });
-  const admission = createAdmission({ api, ...sleepers(), now, log });
   const setupOf = (home: GroupId) => spriteSetup(release, deps.spriteEnv(home), passKeys);
-  const installIn = (name: SpriteName, setup: SpriteSetup) =>
-    install(name, setup, { api, readRelease: deps.readRelease, log });
+  const makeRoom = createRoomMaker({
+    api,
+    idleMsOf: async (sprite) => {
+      const { idleMs, asleep } = (await askServer("GET", sprite)) ?? {};
+      return typeof idleMs === "number" && asleep === false ? idleMs : undefined;
+    },
+    askToSleep: async (sprite) => (await askServer("POST", sprite))?.asleep === true,
+    now,
+  });
 
-  /** How running Sprites are asked about their idleness: by our own server's route `/sleep`, with a pass. */
-  function sleepers() {
-    const ask = async (method: "GET" | "POST", name: SpriteName, home: GroupId) => {
-      const sprite = await api.get(name);
-      if (sprite?.status !== "running") return undefined;
-      const headers = { [PASS_HEADER]: await signPass({ home, session: "fleet" }, deps.passKeys) };
-      const reply = await visit(sprite, "/sleep", { method, headers, timeoutMs: SPRITES_LIMITS.idleAskMs });
-      return reply.status === 200
-        ? (reply.body as { idleMs?: unknown; asleep?: unknown } | undefined)
-        : undefined;
-    };
-    return {
-      async idleMsOf(name: SpriteName, home: GroupId) {
-        const idleMs = (await ask("GET", name, home))?.idleMs;
-        return typeof idleMs === "number" ? idleMs : undefined;
-      },
-      askToSleep: async (name: SpriteName, home: GroupId) => (await ask("POST", name, home))?.asleep === true,
-    };
+  /** Asks a running Sprite's server about its idleness (its route `/sleep`); `POST` asks it to sleep. */
+  async function askServer(method: "GET" | "POST", { name, home }: Pick<SpriteRecord, "name" | "home">) {
+    const sprite = await api.get(name);
+    if (sprite?.status !== "running") return undefined;
+    const headers = { [PASS_HEADER]: await signPass({ home, session: "fleet" }, deps.passKeys) };
+    const reply = await visit(sprite, "/sleep", { method, headers, timeoutMs: SPRITES_LIMITS.idleAskMs });
+    return reply.status === 200 ? (reply.body as ToldIdleness | undefined) : undefined;
   }
+
+  const installIn = (sprite: Pick<SpriteRecord, "name" | "home">, setup: SpriteSetup) =>
+    install(sprite.name, setup, {
+      api,
+      pending: async () => {
+        const told = await askServer("GET", sprite).catch(() => undefined);
+        return typeof told?.pending === "number" ? told.pending : undefined;
+      },
+      pause,
+      readRelease: deps.readRelease,
+      log,
+    });
 
   return {
     async find(home) {
       const sprite = await findSprite(spriteNameOf(home), { api, pause });
       return sprite && recordOf(sprite, home);
     },
-    ensure: ({ home }) =>
-      admission.admit(home, async () => {
-        const name = spriteNameOf(home);
-        const sprite = await ensureSprite(name, { api, creations, pause, now, log });
-        await installIn(name, await setupOf(home));
-        return { ...recordOf(sprite, home), image: releaseDir(release) };
-      }),
-    wake: (known) =>
-      admission.admit(known.home, async () => {
-        const sprite = await findSprite(known.name, { api, pause });
-        if (sprite?.id !== known.id) throw goneError(known, sprite);
-        await installIn(known.name, await setupOf(known.home));
-        await reachSprite(sprite, known.name, { api, visit, pause, now, log });
-        return { ...recordOf(sprite, known.home), state: "running", image: releaseDir(release) };
-      }),
+    async ensure({ home }) {
+      const name = spriteNameOf(home);
+      const sprite = await ensureSprite(name, { api, creations, pause, now, log });
+      await installIn({ name, home }, await setupOf(home));
+      return { ...recordOf(sprite, home), image: releaseDir(release) };
+    },
+    async wake(known) {
+      const sprite = await findSprite(known.name, { api, pause });
+      if (sprite?.id !== known.id) throw goneError(known, sprite);
+      const setup = await setupOf(known.home);
+      const parts = { setupId: setup.id, install: () => installIn(known, setup) };
+      await reachSprite(sprite, known.name, { api, visit, pause, now, log, ...parts });
+      return { ...recordOf(sprite, known.home), state: "running", image: releaseDir(release) };
+    },
+    async upgrade(known, version) {
+      const setup = await setupOf(known.home);
+      if (version === versionOf(setup)) return false;
+      await installIn(known, setup);
+      return true;
+    },
+    makeRoom,
     address({ name, url }) {
       if (url) return { url: url.replace(/\/+$/, ""), headers: {} };
       throw new SpriteSyncError("gone", `the record of ${name} has no address: it is of another fleet`);
@@ -115,6 +128,13 @@ export function createSpritesFleet(deps: SpritesFleetDeps): Fleet {
       return records;
     },
   };
+}
+
+/** What a Sprite's server tells on `/sleep`, unchecked. */
+interface ToldIdleness {
+  readonly idleMs?: unknown;
+  readonly pending?: unknown;
+  readonly asleep?: unknown;
 }
 
 /** Not there any more, or there with another id: then its disk is a new, empty one, and clients must repair it. */

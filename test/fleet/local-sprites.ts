@@ -65,6 +65,8 @@ export async function startLocalSprites(options: Partial<SpritesHostOptions> = {
         passKeys: parsePassKeys(PASS_KEYS),
         fetch: (url, init) => fetch(url, init),
         log: quiet,
+        // Nobody has to wait for what is true at once.
+        pause: (ms) => new Promise((next) => setTimeout(next, Math.min(ms, 20))),
         ...overrides,
       });
     },
