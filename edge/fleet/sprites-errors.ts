@@ -10,7 +10,7 @@ export interface SpritesReply {
 }
 
 /** The plan's running cap: it can be met by a create and by every wake (facts/fly-sprites §1). */
-const RUNNING_CAP = "concurrent_sprite_limit_exceeded";
+export const RUNNING_CAP = "concurrent_sprite_limit_exceeded";
 /** A platform's sentence is for the operator's log; a gateway's page is not. */
 const MESSAGE_CHARS = 300;
 

@@ -2,7 +2,7 @@ import { SpriteSyncError, toSpriteSyncError } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
 import type { SpriteName } from "../../shared/sprite-name.ts";
 import type { SpritesApi } from "./sprites-api.ts";
-import { type SpritesReply, spritesError } from "./sprites-errors.ts";
+import { RUNNING_CAP, type SpritesReply, spritesError } from "./sprites-errors.ts";
 import { SPRITES_LIMITS } from "./sprites-limits.ts";
 import type { FlySprite } from "./sprites-types.ts";
 import type { Visit } from "./sprites-visit.ts";
@@ -109,7 +109,10 @@ async function probe(sprite: FlySprite, name: SpriteName, { visit }: SpritesWake
   const isOurs = typeof body === "object" && body !== null && "status" in body;
   if (isOurs && (status === 200 || status === 503))
     return { there: true, setup: (body as { setup?: unknown }).setup };
-  const error = spritesError(`wake ${name}`, reply, Date.now());
+  // What an address says at the running cap is not documented, and no other limit of addresses is.
+  const isCap = status === 429 && body === undefined;
+  const said = isCap ? { ...reply, body: { error: RUNNING_CAP } } : reply;
+  const error = spritesError(`wake ${name}`, said, Date.now());
   if (error.code === "auth" || error.code === "capacity" || error.code === "rate") throw error;
   return { there: false, why: `status ${status}` };
 }

@@ -44,6 +44,7 @@ export async function startLocalSprites(options: Partial<SpritesHostOptions> = {
     dataDir: join(dir, "data"),
     log: quiet,
     idleMs: 200,
+    watchScale: 0.1,
     onChange: (change) => changes.push(change),
     onExchange: (exchange) => exchanges.push(exchange),
     ...options,

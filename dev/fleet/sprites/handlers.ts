@@ -12,7 +12,10 @@ import { serviceHandlers } from "./service-handlers.ts";
 const PAGE = 50;
 
 /** The operations of the Sprites API that the local host has, by our names for them. */
-export function spritesHandlers(registry: SpritesRegistry): Record<string, SpritesHandler> {
+export function spritesHandlers(
+  registry: SpritesRegistry,
+  watchScale: number,
+): Record<string, SpritesHandler> {
   const named = (call: SpritesCall) => registry.sprite(call.machineId ?? "");
   const working = async <T>(
     call: SpritesCall,
@@ -65,7 +68,7 @@ export function spritesHandlers(registry: SpritesRegistry): Record<string, Sprit
         const body = await exec(call.params.getAll("cmd"), sprite.toLocal(dir));
         return { status: 200, body, headers: { "content-type": "application/octet-stream" } };
       }),
-    ...serviceHandlers(named),
+    ...serviceHandlers(named, watchScale),
   };
 }
 

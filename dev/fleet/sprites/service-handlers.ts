@@ -5,8 +5,16 @@ import type { LocalSprite } from "./local-sprite.ts";
 import { serviceSchema } from "./model.ts";
 import type { LocalService, ServiceEvent } from "./service.ts";
 
-/** The operations on services. All of them wake their Sprite. @param named the Sprite of a call. */
-export function serviceHandlers(named: (call: SpritesCall) => LocalSprite): Record<string, SpritesHandler> {
+/**
+ * The operations on services. All of them wake their Sprite.
+ * @param named the Sprite of a call.
+ * @param watchScale which part of `?duration=` really passes.
+ */
+export function serviceHandlers(
+  named: (call: SpritesCall) => LocalSprite,
+  watchScale: number,
+): Record<string, SpritesHandler> {
+  const watchMs = (call: SpritesCall) => durationMs(call) * watchScale;
   const nameIn = ({ path }: SpritesCall) => decodeURIComponent(/\/services\/([^/?]+)/.exec(path)?.[1] ?? "");
   const on = async (
     call: SpritesCall,
@@ -40,7 +48,7 @@ export function serviceHandlers(named: (call: SpritesCall) => LocalSprite): Reco
         return { status: 200, lines: only({ type: "complete", message: "service is already running" }) };
       }
       service.state.stopped = false;
-      return { status: 200, lines: follow(service, durationMs(call), () => service.start(), end) };
+      return { status: 200, lines: follow(service, watchMs(call), () => service.start(), end) };
     },
     stopService: async (call) => {
       onlyParams(call, ["timeout"]);
@@ -57,7 +65,7 @@ export function serviceHandlers(named: (call: SpritesCall) => LocalSprite): Reco
         const end = await sprite.work();
         await service.stop();
         service.state.stopped = false;
-        return { status: 200, lines: follow(service, durationMs(call), () => service.start(), end) };
+        return { status: 200, lines: follow(service, watchMs(call), () => service.start(), end) };
       });
     },
   };

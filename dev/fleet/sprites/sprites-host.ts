@@ -28,6 +28,8 @@ export interface SpritesHostOptions {
   readonly idleMs?: number;
   readonly coldAfterMs?: number;
   readonly plan?: Partial<Plan>;
+  /** Which part of the time that a caller wants to watch a service for really passes; all of it unless given. */
+  readonly watchScale?: number;
   /** Environment of all services, below their own. */
   readonly env?: Readonly<Record<string, string>>;
   /** Files that the host gives to anyone, below `filesUrl` under their own names. */
@@ -127,7 +129,7 @@ export async function startSpritesHost(options: SpritesHostOptions): Promise<Spr
   const api = createSpritesServer({
     token,
     faults,
-    handlers: spritesHandlers(registry),
+    handlers: spritesHandlers(registry, options.watchScale ?? 1),
     files: new Map((options.files ?? []).map((path) => [basename(path), path])),
     log,
     onExchange: options.onExchange,
