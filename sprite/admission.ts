@@ -86,7 +86,9 @@ export class Admission {
   }
 
   private hold(id: CoValueId, next: Waiting): void {
-    const isOver = this.waiting.size > 0 && this.waitingChars + next.chars > LIMITS.heldChars;
+    // What others wait for has room of its own: dropped, it would keep them waiting until all of them are refused.
+    const room = this.isAwaited(id) ? 2 * LIMITS.heldChars : LIMITS.heldChars;
+    const isOver = this.waiting.size > 0 && this.waitingChars + next.chars > room;
     // Only content can be asked for again; the rest is small.
     if (isOver && next.message.action === "content") {
       const reason = "too much content waits for what it depends on; it will be asked for again";
@@ -102,6 +104,11 @@ export class Admission {
       this.waiting.set(id, first);
       void this.work(id, first);
     }
+  }
+
+  /** Whether this upstream was asked for it, because something depends on it. */
+  private isAwaited(id: CoValueId): boolean {
+    return this.asked.has(id) || this.deps.peer().loadRequestSent.has(rawId(id));
   }
 
   private async work(id: CoValueId, queue: Waiting[]): Promise<void> {

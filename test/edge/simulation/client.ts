@@ -6,7 +6,17 @@ import {
   mergeKnownState,
 } from "../../../shared/known-state.ts";
 import { type End, Link } from "./network.ts";
-import { type Claim, type Content, covers, hashOf, NodeModel, PeerModel, type Sync } from "./node-model.ts";
+import {
+  type Claim,
+  type Content,
+  covers,
+  hashOf,
+  NodeModel,
+  PeerModel,
+  priorityOf,
+  type Sync,
+} from "./node-model.ts";
+import { Outgoing } from "./outgoing.ts";
 import { coSessionOf, dependenciesOf, type PoolValue, poolValue } from "./values.ts";
 import type { World } from "./world.ts";
 
@@ -25,7 +35,7 @@ export class Client {
   readonly #world: World;
   peer: PeerModel;
   #end: End | undefined;
-  #frame: string[] = [];
+  #outgoing: Outgoing;
   #lastFrame = 0;
   #queued = new Map<CoValueId, Content[]>();
   #batches = 0;
@@ -33,7 +43,7 @@ export class Client {
   readonly wanted = new Set<CoValueId>();
   /** What the server has said to be stored. */
   readonly acked = new Map<CoValueId, KnownState>();
-  /** When it last asked for a value. */
+  /** Since when it has been asking for a value on this connection: an answer is no older than that. */
   readonly askedAt = new Map<CoValueId, number>();
   readonly openBatches = new Set<string>();
   alive = true;
@@ -45,6 +55,7 @@ export class Client {
     this.account = account;
     this.#world = world;
     this.#pad = pad;
+    this.#outgoing = this.#newOutgoing();
     this.peer = this.#newPeer();
     if (account) this.node.memory.set(account.id, { header: true, sessions: {} });
   }
@@ -69,11 +80,19 @@ export class Client {
     const link = new Link(scheduler, chance, delay);
     const end = link.a;
     this.#end = end;
+    this.#outgoing = this.#newOutgoing();
     this.#lastFrame = scheduler.time;
     end.onFrame = (frame) => this.#run(() => this.#receive(frame));
     end.onClose = () => this.#disconnected(end);
     this.#world.accept(this, link.b);
     this.#run(() => this.#reconcile());
+  }
+
+  /** Its line is slow: what it sends waits, and urgent values overtake others (cojson-transport-ws). */
+  slow(ms: number): boolean {
+    if (!this.#end) return false;
+    this.#outgoing.block(ms);
+    return true;
   }
 
   /** The line breaks. */
@@ -145,14 +164,22 @@ export class Client {
 
   #run(work: () => void): void {
     work();
-    const frame = this.#frame.join("\n");
-    this.#frame = [];
-    if (frame) this.#world.traceFrame(`${this.name} ${this.#end ? "" : "(offline) "}>`, frame);
-    if (frame) this.#end?.send(frame);
+    this.#outgoing.flush();
+  }
+
+  #newOutgoing(): Outgoing {
+    const { scheduler } = this.#world;
+    const end = this.#end;
+    const send = (frame: string) => {
+      if (!end) return;
+      this.#world.traceFrame(`${this.name} >`, frame);
+      end.send(frame);
+    };
+    return new Outgoing({ now: () => scheduler.time, later: scheduler.later, send });
   }
 
   #newPeer(before?: PeerModel): PeerModel {
-    return new PeerModel("server", (message) => this.#frame.push(JSON.stringify(message)), before);
+    return new PeerModel("server", (message) => this.#outgoing.push(message), before);
   }
 
   #disconnected(end: End): void {
@@ -161,6 +188,7 @@ export class Client {
     this.#end = undefined;
     // A batch is not sent again by itself: the next reconciliation covers it.
     this.openBatches.clear();
+    this.askedAt.clear();
     if (this.alive) this.#world.scheduler.later(this.#world.chance.between(200, 3_000), () => this.connect());
   }
 
@@ -195,7 +223,7 @@ export class Client {
 
   #load(id: CoValueId, state: KnownState): void {
     this.peer.told.add(id);
-    this.askedAt.set(id, this.#world.scheduler.time);
+    if (!this.askedAt.has(id)) this.askedAt.set(id, this.#world.scheduler.time);
     this.peer.send({ action: "load", id, ...cloneKnownState(state) });
   }
 
@@ -212,7 +240,7 @@ export class Client {
       action: "content",
       id,
       ...(withHeader && { header: poolValue(id).header }),
-      priority: 0,
+      priority: priorityOf(id),
       new: { [this.coSession]: { after, newTransactions, lastSignature } },
     };
     // Offline, the next reconciliation brings it.

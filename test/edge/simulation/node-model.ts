@@ -1,6 +1,5 @@
 import type { CoValueId } from "../../../shared/ids.ts";
 import {
-  type CoSessions,
   cloneKnownState,
   emptyKnownState,
   isBehind,
@@ -94,14 +93,6 @@ export class PeerModel {
   }
 }
 
-/** What content brings a peer to that has everything before it. */
-export function reachOf(content: Content): KnownState {
-  const sessions: CoSessions = {};
-  for (const [coSession, { after, newTransactions }] of Object.entries(content.new))
-    sessions[coSession] = after + newTransactions.length;
-  return { header: content.header !== undefined, sessions };
-}
-
 /** Since a transaction is its author's and its number, a value's state is all its content. */
 export function contentSince(
   id: CoValueId,
@@ -115,7 +106,12 @@ export function contentSince(
   }
   const header = since?.header ? {} : { header: poolValue(id).header };
   if (since?.header && Object.keys(pieces).length === 0) return undefined;
-  return { action: "content", id, ...header, priority: 0, new: pieces };
+  return { action: "content", id, ...header, priority: priorityOf(id), new: pieces };
+}
+
+/** `getPriorityFromHeader`. */
+export function priorityOf(id: CoValueId): number {
+  return poolValue(id).kind === "map" ? 3 : 0;
 }
 
 function piece(after: number, count: number): Piece {
@@ -124,7 +120,7 @@ function piece(after: number, count: number): Piece {
 
 /**
  * cojson's sync of one node (0.20.19, src/sync.ts), with values reduced to their known states. What a server does
- * beyond it, with a disk, is in {@link SpriteProcess}.
+ * beyond it, with a disk, is in `server-node.ts`.
  */
 export class NodeModel {
   readonly memory = new Map<CoValueId, KnownState>();
@@ -152,15 +148,13 @@ export class NodeModel {
   }
 
   /** `handleNewContent` from where the value is in memory or comes with its header, and nothing it needs is missing. */
-  take(content: Content, peer: PeerModel): { readonly news: boolean } {
+  take(content: Content, peer: PeerModel): { readonly news: KnownState | undefined } {
     const { id } = content;
     let state = this.memory.get(id);
-    let news = false;
     if (!state) {
       state = { header: true, sessions: {} };
       this.memory.set(id, state);
       peer.combine(id, { header: true, sessions: {} });
-      news = true;
     }
     let gap = false;
     const valid: KnownState = { header: content.header !== undefined, sessions: {} };
@@ -170,14 +164,13 @@ export class NodeModel {
       else if (after + newTransactions.length > has) {
         state.sessions[coSession] = after + newTransactions.length;
         valid.sessions[coSession] = after + newTransactions.length;
-        news = true;
       }
     }
     peer.combine(id, valid);
     const claim = { action: "known" as const, id, ...cloneKnownState(state) };
     peer.send(gap ? { ...claim, isCorrection: true } : claim);
     peer.told.add(id);
-    return { news };
+    return { news: valid.header || Object.keys(valid.sessions).length > 0 ? valid : undefined };
   }
 
   missing(content: Content): CoValueId[] {

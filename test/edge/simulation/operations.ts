@@ -14,10 +14,13 @@ const WEIGHTS = {
   unload: 2,
   reconcile: 2,
   drop: 4,
+  slowLine: 2,
+  slowReader: 2,
   leave: 1,
   join: 1,
   breakUpstream: 4,
   crash: 3,
+  stop: 2,
   crashAfterWrite: 2,
   crashInBurst: 2,
   loseDisk: 1,
@@ -162,6 +165,13 @@ const HOW: Record<Kind, (world: World, a: number, b: number) => boolean> = {
     return (id && who?.unload(id)) ?? false;
   },
   reconcile: (world, a) => client(world, a)?.reconcileAll() ?? false,
+  slowLine: (world, a) => client(world, a)?.slow(world.chance.between(100, 3_000)) ?? false,
+  // A Sprite cannot get rid of what it has to say.
+  slowReader: (world, a, b) => {
+    const upstream = at([...(at(awake(world), a)?.process?.upstreams ?? [])], b);
+    upstream?.outgoing.block(world.chance.between(100, 6_000));
+    return upstream !== undefined;
+  },
   drop: (world, a) => client(world, a)?.drop() ?? false,
   leave: (world, a) => {
     if (living(world).length < 3) return false;
@@ -178,6 +188,7 @@ const HOW: Record<Kind, (world: World, a: number, b: number) => boolean> = {
     upstream?.end.link.break(b % 4 === 0 ? 16_000 : 300);
     return upstream !== undefined;
   },
+  stop: (world, a) => withHost(world, a, (host) => host.stop()),
   crash: (world, a) => withHost(world, a, (host) => host.crash()),
   crashAfterWrite: (world, a, b) => {
     if (!writeSome(client(world, a), b)) return false;

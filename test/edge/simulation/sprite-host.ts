@@ -3,7 +3,8 @@ import { SpriteSyncError } from "../../../shared/errors.ts";
 import type { CoValueId, GroupId } from "../../../shared/ids.ts";
 import { emptyKnownState, type KnownState, mergeKnownState } from "../../../shared/known-state.ts";
 import type { End } from "./network.ts";
-import { type Disk, SpriteProcess } from "./sprite-process.ts";
+import { SpriteProcess } from "./sprite-process.ts";
+import type { Disk } from "./stores.ts";
 import type { World } from "./world.ts";
 
 /** The machine of one Sprite: runs at most one process, on a disk that survives it unless it is lost. */
@@ -71,6 +72,13 @@ export class SpriteHost {
     return true;
   }
 
+  /** It is told to stop, as by a new deployment. */
+  stop(): boolean {
+    if (this.process?.phase !== "open") return false;
+    this.process.stop();
+    return true;
+  }
+
   loseDisk(): boolean {
     if (this.disk.values.size === 0) return false;
     this.crash();
@@ -89,7 +97,7 @@ export class SpriteHost {
   pause(ms: number): boolean {
     const { process } = this;
     if (!process || process.paused || process.phase !== "open") return false;
-    process.paused = true;
+    process.pause();
     this.#world.scheduler.later(ms, () => process.resume());
     return true;
   }
@@ -143,6 +151,7 @@ export class SpriteHost {
       disk: this.disk,
       scheduler,
       sleepAfterMs: this.#world.sleepAfterMs,
+      room: this.#world.spriteRoom,
       diskMs: () => chance.between(1, this.diskMs),
       onDurable: (id, state) => {
         if (!this.firstDurable.has(id)) this.firstDurable.set(id, scheduler.time);
@@ -152,8 +161,8 @@ export class SpriteHost {
           scheduler.later(0, () => this.crash());
         }
       },
-      onAsleep: () => {
-        this.#world.count("sleep");
+      onEnd: (phase) => {
+        this.#world.count(phase === "asleep" ? "sleep" : "ordered stop");
         this.#off();
       },
       count: (what) => this.#world.count(what),

@@ -35,6 +35,8 @@ export class World {
   readonly proxyStarts: boolean;
   readonly sleepAfterMs: number;
   readonly bounds: Bounds;
+  /** How many messages may wait on a Sprite for what they depend on. */
+  readonly spriteRoom: number;
   callFailures: number;
   shardsDown = false;
   /**
@@ -80,6 +82,7 @@ export class World {
     ] as const);
     this.callFailures = chance.pick([0, 0, 0.05]);
     this.#pad = chance.pick([0, 40, 200]);
+    this.spriteRoom = chance.pick([1, 3, 1_000]);
     const small = chance.chance(0.4);
     this.bounds = small
       ? {
