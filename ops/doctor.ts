@@ -1,0 +1,90 @@
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { toSpriteSyncError } from "../shared/errors.ts";
+import { checkFleet } from "./checks/fleet.ts";
+import { checkOnline } from "./checks/online.ts";
+import { checkSecrets, putSecrets } from "./checks/secrets.ts";
+import { checkAddress, checkBindings, checkChoices, checkVariables } from "./checks/worker.ts";
+import { type Deployment, readDeployment } from "./deployment.ts";
+import { type Finding, ok, printFindings, warning } from "./finding.ts";
+
+export const DOCTOR_USAGE = `npm run doctor -- [options]      exit code 0: nothing is wrong
+  --env NAME     environment of wrangler.toml; production unless given
+  --online       also ask Fly.io, sprites.dev and the edge; reads only
+  --no-secrets   secrets are kept elsewhere: do not ask for them
+  --dir DIR      directory of wrangler.toml and fly.toml (default: this project)
+  --json         print JSON`;
+
+export interface Examination {
+  readonly online: boolean;
+  readonly secrets: boolean;
+  /** `PATH`, where flyctl has to be. */
+  readonly path: string;
+}
+
+/** Everything that can be found out about a deployment before it is made, or while it runs. */
+export async function examine(deployment: Deployment, options: Examination): Promise<Finding[]> {
+  return [
+    ...checkVariables(deployment),
+    ...checkBindings(deployment),
+    ...checkAddress(deployment),
+    ...checkFleet(deployment),
+    ...(options.secrets ? checkSecrets(deployment) : []),
+    ...checkChoices(deployment),
+    checkFlyctl(options.path),
+    ...(options.online ? await checkOnline(deployment) : []),
+  ];
+}
+
+function checkFlyctl(path: string): Finding {
+  const found = path.split(delimiter).some((directory) => existsSync(join(directory, "flyctl")));
+  if (found) return ok("flyctl", "is installed");
+  return warning("flyctl", "is not installed here", { run: "curl -L https://fly.io/install.sh | sh" });
+}
+
+async function doctor(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      env: { type: "string" },
+      online: { type: "boolean", default: false },
+      "no-secrets": { type: "boolean", default: false },
+      dir: { type: "string", default: fileURLToPath(new URL("..", import.meta.url)) },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(DOCTOR_USAGE);
+    return 0;
+  }
+  const deployment = readDeployment(values.dir, values.env, process.env);
+  const { PATH: path = "" } = process.env;
+  const findings = await examine(deployment, {
+    online: values.online,
+    secrets: !values["no-secrets"],
+    path,
+  });
+  const sick = findings.some(({ level }) => level === "problem");
+  const next = sick ? [] : putSecrets(deployment);
+  if (values.json) console.log(JSON.stringify({ ok: !sick, findings, next }, null, 2));
+  else {
+    console.log(printFindings(findings));
+    if (next.length > 0) console.log(`\nIf the secrets have changed:\n  ${next.join("\n  ")}`);
+  }
+  return sick ? 1 : 0;
+}
+
+if (import.meta.main) {
+  doctor(process.argv.slice(2)).then(
+    (code) => {
+      process.exitCode = code;
+    },
+    (error: unknown) => {
+      console.error(`${toSpriteSyncError(error, "config-invalid").message}\n\n${DOCTOR_USAGE}`);
+      process.exitCode = 2;
+    },
+  );
+}
