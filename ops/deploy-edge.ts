@@ -52,7 +52,7 @@ async function deployEdge(args: string[]): Promise<number> {
     console.log(DEPLOY_EDGE_USAGE);
     return 0;
   }
-  const deployment = readDeployment(ROOT, values.env, process.env);
+  const deployment = await readDeployment(ROOT, values.env, process.env);
   const { PATH: path = "" } = process.env;
   const findings = await examine(deployment, { online: false, secrets: values.secrets, path });
   const wrong = findings.filter(({ level }) => level !== "ok");

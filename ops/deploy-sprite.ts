@@ -47,7 +47,7 @@ async function deploySprite(args: string[]): Promise<void> {
     },
   });
   if (values.help) return console.log(DEPLOY_SPRITE_USAGE);
-  const deployment = readDeployment(values.dir, values.env, process.env);
+  const deployment = await readDeployment(values.dir, values.env, process.env);
   if (deployment.vars.FLEET === "sprites") {
     throw new SpriteSyncError(
       "config-invalid",

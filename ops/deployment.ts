@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { experimental_readRawConfig, unstable_readConfig } from "wrangler";
 import { SpriteSyncError } from "../shared/errors.ts";
 
 /** What is going to be deployed: wrangler.toml as one environment of it reads, fly.toml, and the secrets that are at hand. */
@@ -41,6 +40,8 @@ export interface FlyConfig {
   readonly [section: string]: unknown;
 }
 
+type Wrangler = typeof import("wrangler");
+
 /** The secrets of the edge. */
 export const SECRETS = ["PASS_KEYS", "FLY_API_TOKEN", "SPRITES_API_TOKEN", "CLIENT_KEYS"] as const;
 
@@ -49,12 +50,14 @@ export const SECRETS = ["PASS_KEYS", "FLY_API_TOKEN", "SPRITES_API_TOKEN", "CLIE
  * @param env variables of this process: secrets may be there instead of in `.dev.vars`.
  * @throws SpriteSyncError `config-invalid` when wrangler.toml is missing, is no TOML, or lacks the environment.
  */
-export function readDeployment(
+export async function readDeployment(
   root: string,
   environment: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
-): Deployment {
-  const worker = readWrangler(join(root, "wrangler.toml"), environment);
+): Promise<Deployment> {
+  // Only now: it takes a second, which a question for the options should not.
+  const wrangler = await import("wrangler");
+  const worker = readWrangler(wrangler, join(root, "wrangler.toml"), environment);
   const file = [`.dev.vars.${environment}`, ".dev.vars"].find((name) => existsSync(join(root, name)));
   const kept = file ? parseEnv(readFileSync(join(root, file), "utf8")) : {};
   const secrets: Record<string, string> = {};
@@ -63,13 +66,13 @@ export function readDeployment(
     if (secret) secrets[name] = secret;
   }
   const vars = Object.fromEntries(Object.entries(worker.vars).map(([name, value]) => [name, String(value)]));
-  return { root, environment, worker, vars, secrets, fly: readFly(join(root, "fly.toml")) };
+  return { root, environment, worker, vars, secrets, fly: readFly(wrangler, join(root, "fly.toml")) };
 }
 
-function readWrangler(path: string, environment: string | undefined): WorkerConfig {
+function readWrangler(wrangler: Wrangler, path: string, environment: string | undefined): WorkerConfig {
   if (!existsSync(path)) throw invalid(`${path} is not there`);
   try {
-    return unstable_readConfig(
+    return wrangler.unstable_readConfig(
       { config: path, env: environment ?? "" },
       { hideWarnings: true },
     ) as WorkerConfig;
@@ -79,10 +82,10 @@ function readWrangler(path: string, environment: string | undefined): WorkerConf
 }
 
 /** With wrangler's parser: it is here anyway, and TOML is TOML. */
-function readFly(path: string): FlyConfig | undefined {
+function readFly(wrangler: Wrangler, path: string): FlyConfig | undefined {
   if (!existsSync(path)) return undefined;
   try {
-    return experimental_readRawConfig({ config: path }).rawConfig as FlyConfig;
+    return wrangler.experimental_readRawConfig({ config: path }).rawConfig as FlyConfig;
   } catch (error) {
     throw invalid(`fly.toml cannot be read: ${error instanceof Error ? error.message : error}`);
   }

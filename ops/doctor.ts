@@ -60,7 +60,7 @@ async function doctor(args: string[]): Promise<number> {
     console.log(DOCTOR_USAGE);
     return 0;
   }
-  const deployment = readDeployment(values.dir, values.env, process.env);
+  const deployment = await readDeployment(values.dir, values.env, process.env);
   const { PATH: path = "" } = process.env;
   const findings = await examine(deployment, {
     online: values.online,

@@ -55,7 +55,7 @@ beforeEach(async () => {
 
 async function findings(change: (toml: string) => string = (toml) => toml, env: Record<string, string> = {}) {
   await writeFile(join(directory, "wrangler.toml"), change(filledIn()));
-  const deployment = readDeployment(directory, undefined, env);
+  const deployment = await readDeployment(directory, undefined, env);
   return examine(deployment, { online: false, secrets: true, path: "" });
 }
 
@@ -249,7 +249,7 @@ describe("asked to look online", () => {
     const url = await services(answers);
     const changed = set("FLY_API_URL", url)(set("SYNC_URL", `${url.replace("http", "ws")}/sync`)(filledIn()));
     await writeFile(join(directory, "wrangler.toml"), changed);
-    const deployment = readDeployment(directory, undefined, {});
+    const deployment = await readDeployment(directory, undefined, {});
     const found = await examine(deployment, { online: true, secrets: true, path: "" });
     return Object.fromEntries(
       found

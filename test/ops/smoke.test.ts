@@ -50,9 +50,7 @@ describe("npm run smoke", () => {
     const states = stack.lines
       .filter((line) => line.startsWith(`machine ${name} `))
       .map((line) => line.split(" ")[2]);
-    expect(states.join(" ")).toContain(
-      "started stopping stopped starting started".replace(/stopping |starting /g, ""),
-    );
+    expect(states.join(" ")).toMatch(/started stopped starting started$/);
     expect(
       stack.fleet
         .machines()
@@ -65,7 +63,7 @@ describe("npm run smoke", () => {
     expect([again.code, again.text]).toEqual([0, expect.stringContaining("all well")]);
     expect(stack.fleet.machines()).toHaveLength(2);
     expect(JSON.parse(await readFile(keep, "utf8"))).toMatchObject({ accountID: account, groupID: group });
-  }, 120_000);
+  }, 180_000);
 
   test("fails where it may not enter, says at which journey, and skips the rest", async () => {
     const { code, text } = await smoke(stack.syncUrl, "--timeout", "5");
@@ -86,13 +84,11 @@ describe("npm run smoke", () => {
     ]);
   });
 
-  test.each([
-    [],
-    ["https://edge.example/sync"],
-    ["wss://edge.example/sync", "--large", "99999999"],
-    ["ws://a/b", "--moon"],
-  ])("explains itself instead of guessing: %s %s", async (...args) => {
-    const { code, text } = await smoke(...args);
-    expect([code, text]).toEqual([2, expect.stringContaining("npm run smoke -- wss://")]);
-  });
+  test.each([["https://edge.example/sync"], ["wss://edge.example/sync", "--large", "99999999"]])(
+    "explains itself instead of guessing: %s %s",
+    async (...args) => {
+      const { code, text } = await smoke(...args);
+      expect([code, text]).toEqual([2, expect.stringContaining("npm run smoke -- wss://")]);
+    },
+  );
 });
