@@ -38,6 +38,7 @@ export function checkBindings(deployment: Deployment): Finding[] {
   for (const [name, className] of [
     ["DIRECTORY", "DirectoryShard"],
     ["COORDINATOR", "Coordinator"],
+    ["FLY_QUEUE", "FlyQueue"],
   ] as const) {
     const bound = worker.durable_objects.bindings.find((binding) => binding.name === name);
     if (bound?.class_name === className && classes.has(className)) continue;

@@ -134,7 +134,7 @@ describe("it finds", () => {
     [
       "an object without a migration",
       "COORDINATOR",
-      (toml) => toml.replace('["DirectoryShard", "Coordinator"]', '["DirectoryShard"]'),
+      (toml) => toml.replace('"DirectoryShard", "Coordinator"', '"DirectoryShard"'),
       /migration/,
     ],
     [
