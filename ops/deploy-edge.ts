@@ -10,6 +10,7 @@ import { packRelease } from "../sprite/release.ts";
 import { type Deployment, readDeployment } from "./deployment.ts";
 import { examine } from "./doctor.ts";
 import { printFindings } from "./finding.ts";
+import type { Terminal } from "./terminal.ts";
 
 export const DEPLOY_EDGE_USAGE = `npm run deploy:edge -- [options]      examines the configuration, builds what the edge serves, deploys the Worker
   --env NAME     environment of wrangler.toml; production unless given
@@ -37,7 +38,12 @@ export function wranglerArguments(options: {
   ];
 }
 
-async function deployEdge(args: string[]): Promise<number> {
+/**
+ * `npm run deploy:edge`.
+ * @returns wrangler's exit code.
+ * @throws SpriteSyncError when the doctor found a problem, or something cannot be built.
+ */
+export async function deployEdge(args: string[], { print, env }: Terminal): Promise<number> {
   const { values } = parseArgs({
     args,
     options: {
@@ -49,14 +55,14 @@ async function deployEdge(args: string[]): Promise<number> {
     },
   });
   if (values.help) {
-    console.log(DEPLOY_EDGE_USAGE);
+    print(DEPLOY_EDGE_USAGE);
     return 0;
   }
-  const deployment = await readDeployment(ROOT, values.env, process.env);
-  const { PATH: path = "" } = process.env;
+  const deployment = await readDeployment(ROOT, values.env, env);
+  const { PATH: path = "" } = env;
   const findings = await examine(deployment, { online: false, secrets: values.secrets, path });
   const wrong = findings.filter(({ level }) => level !== "ok");
-  if (wrong.length > 0) console.log(printFindings(wrong));
+  if (wrong.length > 0) print(printFindings(wrong));
   const sick = findings.some(({ level }) => level === "problem");
   if (sick && !values["dry-run"] && !values.force) {
     throw new SpriteSyncError("config-invalid", "not deployed: mend the problems above, or --force");
@@ -69,7 +75,7 @@ async function deployEdge(args: string[]): Promise<number> {
     secretsFile,
     release,
   });
-  console.log(`wrangler ${wrangler.join(" ")}`);
+  print(`wrangler ${wrangler.join(" ")}`);
   const { status } = spawnSync(
     process.execPath,
     [join(ROOT, "node_modules/wrangler/bin/wrangler.js"), ...wrangler],
@@ -107,7 +113,7 @@ function secretsFileOf({ environment, root }: Deployment): string {
 }
 
 if (import.meta.main) {
-  deployEdge(process.argv.slice(2)).then(
+  deployEdge(process.argv.slice(2), { print: console.log, env: process.env }).then(
     (code) => {
       process.exitCode = code;
     },

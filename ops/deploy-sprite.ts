@@ -1,12 +1,14 @@
 import { spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import packageJson from "../package.json" with { type: "json" };
 import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { envFlag, readDeployment } from "./deployment.ts";
 import { askDigest, pinned, readPushed } from "./image-digest.ts";
+import type { Terminal } from "./terminal.ts";
 import { setVariable } from "./wrangler-vars.ts";
 
 export const DEPLOY_SPRITE_USAGE = `npm run deploy:sprite -- [options]      builds the Sprites' image and pushes it to Fly.io's registry
@@ -34,7 +36,11 @@ export function flyctlArguments(app: string, label: string, local: boolean): str
   ];
 }
 
-async function deploySprite(args: string[]): Promise<void> {
+/**
+ * `npm run deploy:sprite`.
+ * @throws SpriteSyncError; wrangler.toml is as it was then.
+ */
+export async function deploySprite(args: string[], { print, env }: Terminal): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
@@ -46,8 +52,8 @@ async function deploySprite(args: string[]): Promise<void> {
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  if (values.help) return console.log(DEPLOY_SPRITE_USAGE);
-  const deployment = await readDeployment(values.dir, values.env, process.env);
+  if (values.help) return print(DEPLOY_SPRITE_USAGE);
+  const deployment = await readDeployment(values.dir, values.env, env);
   if (deployment.vars.FLEET === "sprites") {
     throw new SpriteSyncError(
       "config-invalid",
@@ -55,21 +61,24 @@ async function deploySprite(args: string[]): Promise<void> {
     );
   }
   const app = deployment.vars.FLY_APP_NAME ?? "";
-  const output = await runFlyctl(flyctlArguments(app, values.label, values.local), values.dir);
+  const output = await runFlyctl(flyctlArguments(app, values.label, values.local), values.dir, {
+    print,
+    env,
+  });
   const pushed = readPushed(output, app);
   const token = deployment.secrets.FLY_API_TOKEN ?? "";
-  const registry = process.env.FLY_REGISTRY_URL ?? "https://registry.fly.io";
+  const registry = env.FLY_REGISTRY_URL ?? "https://registry.fly.io";
   const image = pinned(pushed, pushed.digest ?? (await askDigest(pushed.image, token, registry)));
-  console.log(`\npushed ${pushed.image}\nimage  ${image}`);
+  print(`\npushed ${pushed.image}\nimage  ${image}`);
   const file = join(values.dir, "wrangler.toml");
   if (!values.write) {
-    console.log(
+    print(
       `\nWrite it into wrangler.toml (or run this with --write), then deploy the edge:\nSPRITE_IMAGE = "${image}"`,
     );
     return;
   }
   await writeFile(file, setVariable(await readFile(file, "utf8"), values.env, "SPRITE_IMAGE", image));
-  console.log(`\nwritten into wrangler.toml; next: npm run deploy:edge --${envFlag(deployment)}`);
+  print(`\nwritten into wrangler.toml; next: npm run deploy:edge --${envFlag(deployment)}`);
 }
 
 function defaultLabel(now: Date): string {
@@ -77,19 +86,16 @@ function defaultLabel(now: Date): string {
 }
 
 /** Runs flyctl in the operator's terminal. @returns what it printed, too. */
-async function runFlyctl(args: string[], cwd: string): Promise<string> {
-  console.log(`flyctl ${args.join(" ")}`);
+async function runFlyctl(args: string[], cwd: string, { print, env: given }: Terminal): Promise<string> {
+  print(`flyctl ${args.join(" ")}`);
   // Plain output: the builder's last lines name the digest.
-  const env = { ...process.env, NO_COLOR: "1", BUILDKIT_PROGRESS: "plain" };
+  const env = { ...given, NO_COLOR: "1", BUILDKIT_PROGRESS: "plain" };
   const child = spawn("flyctl", args, { cwd, env, stdio: ["inherit", "pipe", "pipe"] });
-  let output = "";
-  for (const [stream, target] of [
-    [child.stdout, process.stdout],
-    [child.stderr, process.stderr],
-  ] as const) {
-    stream.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-      target.write(text);
+  const lines: string[] = [];
+  for (const input of [child.stdout, child.stderr]) {
+    createInterface({ input }).on("line", (line) => {
+      lines.push(line);
+      print(line);
     });
   }
   const code = await new Promise<number | null>((resolve, reject) => {
@@ -102,11 +108,11 @@ async function runFlyctl(args: string[], cwd: string): Promise<string> {
     });
   });
   if (code !== 0) throw new SpriteSyncError("transient", `flyctl ended with ${code}; nothing was changed`);
-  return output;
+  return lines.join("\n");
 }
 
 if (import.meta.main) {
-  deploySprite(process.argv.slice(2)).catch((error: unknown) => {
+  deploySprite(process.argv.slice(2), { print: console.log, env: process.env }).catch((error: unknown) => {
     console.error(toSpriteSyncError(error, "config-invalid").message);
     process.exitCode = 1;
   });

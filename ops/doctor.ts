@@ -9,6 +9,7 @@ import { checkSecrets, putSecrets } from "./checks/secrets.ts";
 import { checkAddress, checkBindings, checkChoices, checkVariables } from "./checks/worker.ts";
 import { type Deployment, readDeployment } from "./deployment.ts";
 import { type Finding, ok, printFindings, warning } from "./finding.ts";
+import type { Terminal } from "./terminal.ts";
 
 export const DOCTOR_USAGE = `npm run doctor -- [options]      exit code 0: nothing is wrong
   --env NAME     environment of wrangler.toml; production unless given
@@ -44,7 +45,12 @@ function checkFlyctl(path: string): Finding {
   return warning("flyctl", "is not installed here", { run: "curl -L https://fly.io/install.sh | sh" });
 }
 
-async function doctor(args: string[]): Promise<number> {
+/**
+ * `npm run doctor`.
+ * @returns the exit code.
+ * @throws when the arguments or the files cannot be read.
+ */
+export async function doctor(args: string[], { print, env }: Terminal): Promise<number> {
   const { values } = parseArgs({
     args,
     options: {
@@ -57,11 +63,11 @@ async function doctor(args: string[]): Promise<number> {
     },
   });
   if (values.help) {
-    console.log(DOCTOR_USAGE);
+    print(DOCTOR_USAGE);
     return 0;
   }
-  const deployment = await readDeployment(values.dir, values.env, process.env);
-  const { PATH: path = "" } = process.env;
+  const deployment = await readDeployment(values.dir, values.env, env);
+  const { PATH: path = "" } = env;
   const findings = await examine(deployment, {
     online: values.online,
     secrets: !values["no-secrets"],
@@ -69,16 +75,16 @@ async function doctor(args: string[]): Promise<number> {
   });
   const sick = findings.some(({ level }) => level === "problem");
   const next = sick ? [] : putSecrets(deployment);
-  if (values.json) console.log(JSON.stringify({ ok: !sick, findings, next }, null, 2));
+  if (values.json) print(JSON.stringify({ ok: !sick, findings, next }, null, 2));
   else {
-    console.log(printFindings(findings));
-    if (next.length > 0) console.log(`\nIf the secrets have changed:\n  ${next.join("\n  ")}`);
+    print(printFindings(findings));
+    if (next.length > 0) print(`\nIf the secrets have changed:\n  ${next.join("\n  ")}`);
   }
   return sick ? 1 : 0;
 }
 
 if (import.meta.main) {
-  doctor(process.argv.slice(2)).then(
+  doctor(process.argv.slice(2), { print: console.log, env: process.env }).then(
     (code) => {
       process.exitCode = code;
     },

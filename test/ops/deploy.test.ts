@@ -1,4 +1,4 @@
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { chmod, cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -8,8 +8,8 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { wranglerArguments } from "../../ops/deploy-edge.ts";
-import { flyctlArguments } from "../../ops/deploy-sprite.ts";
+import { deployEdge, wranglerArguments } from "../../ops/deploy-edge.ts";
+import { deploySprite, flyctlArguments } from "../../ops/deploy-sprite.ts";
 import { readPushed } from "../../ops/image-digest.ts";
 import { flyctlMistakes } from "../support/flyctl.ts";
 import { wranglerMistakes } from "../support/wrangler-commands.ts";
@@ -36,26 +36,25 @@ describe("npm run deploy:sprite", { timeout: 60_000 }, () => {
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
   /** A program in flyctl's place, which is not here: it keeps its arguments and prints `output`. */
-  async function deploySprite(output: string, args: string[], env: Record<string, string> = {}) {
+  async function deployed(output: string, args: string[], env: Record<string, string> = {}) {
     await writeFile(join(directory, "output"), output);
     const stub = `#!/bin/sh\necho "$@" > ${directory}/arguments\ncat ${directory}/output\nexit \${FLYCTL_EXIT:-0}\n`;
     await writeFile(join(directory, "flyctl"), stub);
     await chmod(join(directory, "flyctl"), 0o755);
-    const child = spawn(
-      process.execPath,
-      [join(root, "ops/deploy-sprite.ts"), "--dir", directory, "--label", "v1", ...args],
-      { env: { PATH: `${directory}${delimiter}/usr/bin${delimiter}/bin`, ...env } },
+    const lines: string[] = [];
+    const terminal = {
+      print: (text: string) => void lines.push(text),
+      env: { PATH: `${directory}${delimiter}/usr/bin${delimiter}/bin`, ...env },
+    };
+    const error = await deploySprite(["--dir", directory, "--label", "v1", ...args], terminal).catch(
+      (failure: Error) => failure,
     );
-    const chunks: Buffer[] = [];
-    for (const stream of [child.stdout, child.stderr])
-      stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-    const [code] = (await once(child, "close")) as [number];
     const asked = (await readFile(join(directory, "arguments"), "utf8")).trim().split(" ");
-    return { code, text: Buffer.concat(chunks).toString(), asked };
+    return { code: error ? 1 : 0, text: `${lines.join("\n")}\n${error?.message ?? ""}`, asked };
   }
 
   test("builds and pushes by arguments that flyctl knows, and makes no Machine", async () => {
-    const { code, text, asked } = await deploySprite(BUILD_OUTPUT("my-sprites", "v1", DIGEST), []);
+    const { code, text, asked } = await deployed(BUILD_OUTPUT("my-sprites", "v1", DIGEST), []);
     expect(code).toBe(0);
     expect(flyctlMistakes(asked)).toEqual([]);
     expect(asked).toEqual(flyctlArguments("my-sprites", "v1", false));
@@ -69,7 +68,7 @@ describe("npm run deploy:sprite", { timeout: 60_000 }, () => {
   test("writes the digest into the right environment, and leaves the rest of the file", async () => {
     const before = await readFile(join(directory, "wrangler.toml"), "utf8");
     const output = BUILD_OUTPUT("my-sprites-staging", "v1", DIGEST);
-    expect(await deploySprite(output, ["--env", "staging", "--write"])).toMatchObject({ code: 0 });
+    expect(await deployed(output, ["--env", "staging", "--write"])).toMatchObject({ code: 0 });
     expect(await readFile(join(directory, "wrangler.toml"), "utf8")).toBe(
       before.replace(
         "registry.fly.io/my-sprites-staging:latest",
@@ -88,7 +87,7 @@ describe("npm run deploy:sprite", { timeout: 60_000 }, () => {
     await once(registry, "listening");
     onTestFinished(() => void registry.close());
     const { port } = registry.address() as AddressInfo;
-    const { code, text } = await deploySprite(BUILD_OUTPUT("my-sprites", "v1"), [], {
+    const { code, text } = await deployed(BUILD_OUTPUT("my-sprites", "v1"), [], {
       FLY_REGISTRY_URL: `http://127.0.0.1:${port}`,
       FLY_API_TOKEN: "fm2_token",
     });
@@ -100,12 +99,12 @@ describe("npm run deploy:sprite", { timeout: 60_000 }, () => {
   test("changes nothing when flyctl fails, or names no image, or is not there", async () => {
     const before = await readFile(join(directory, "wrangler.toml"), "utf8");
     const good = BUILD_OUTPUT("my-sprites", "v1", DIGEST);
-    expect(await deploySprite(good, ["--write"], { FLYCTL_EXIT: "1" })).toMatchObject({
+    expect(await deployed(good, ["--write"], { FLYCTL_EXIT: "1" })).toMatchObject({
       code: 1,
       text: expect.stringContaining("flyctl ended with 1"),
     });
     expect(() => readPushed("Error: no builder", "my-sprites")).toThrow(/no image/);
-    expect(await deploySprite(good, ["--write"], { PATH: "/nowhere" })).toMatchObject({
+    expect(await deployed(good, ["--write"], { PATH: "/nowhere" })).toMatchObject({
       code: 1,
       text: expect.stringContaining("fly.io/install.sh"),
     });
@@ -168,10 +167,7 @@ describe("npm run deploy:edge", () => {
   );
 
   test("does not deploy what the doctor finds sick", async () => {
-    const refused = run(process.execPath, [join(root, "ops/deploy-edge.ts")], {
-      cwd: root,
-      env: { PATH: "" },
-    });
-    await expect(refused).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining("not deployed") });
+    const terminal = { print: () => undefined, env: { PATH: "" } };
+    await expect(deployEdge([], terminal)).rejects.toThrow(/not deployed/);
   });
 });
