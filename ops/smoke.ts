@@ -13,7 +13,7 @@ export const SMOKE_USAGE = `npm run smoke -- wss://<host>/sync[?key=…] [option
   --timeout SECONDS      for each journey (default 60)
   --json                 print JSON
 
-It makes one account and one group of its own (three Sprites, as `root` places them), writes less than twice the large value, and reads nothing else.`;
+It makes one account and one group of its own (three Sprites under placement "root"), writes less than twice the large value, and reads nothing else.`;
 
 /** The most that it writes into somebody's production. */
 const MAX_LARGE_CHARS = 8_000_000;
