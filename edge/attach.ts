@@ -1,3 +1,4 @@
+import { isDigestFrame, parseDigest } from "../shared/digest.ts";
 import type { GroupId } from "../shared/ids.ts";
 import { CLOSE } from "../shared/limits.ts";
 import type { Locator } from "./locator.ts";
@@ -28,11 +29,26 @@ export async function attachSprite(
   ended.addEventListener("abort", close);
   try {
     await locator.met(home, place, socket.period);
-    return socket;
+    return withoutDigest(socket, (frame) => {
+      const digest = parseDigest(frame);
+      if (digest) void locator.fellAsleep(home, socket.period.boot, digest);
+    });
   } catch (error) {
     socket.close(CLOSE.overloaded, "the coordinator could not be told");
     throw error;
   } finally {
     ended.removeEventListener("abort", close);
   }
+}
+
+/** `socket`, whose last frame, if it is a digest, goes to `take` and not to the session. */
+function withoutDigest(socket: SpriteSocket, take: (frame: string) => void): SpriteSocket {
+  return {
+    ...socket,
+    listen: ({ onFrame, onClose }) =>
+      socket.listen({
+        onClose,
+        onFrame: (data) => (isDigestFrame(data) ? take(data) : onFrame(data)),
+      }),
+  };
 }

@@ -22,14 +22,34 @@ export interface AwakePeriods {
 
 export const NEVER_AWAKE: AwakePeriods = { latest: null, awake: false };
 
-/** A session has met the Sprite in period `met`. `news`: it is one that watchers have not been told about. */
-export function wasMet(periods: AwakePeriods, met: AwakePeriod): { periods: AwakePeriods; news: boolean } {
+/**
+ * A session has met the Sprite in period `met`.
+ *
+ * - `news`: it is a period that watchers have not been told about.
+ * - `overtaken`: a later one has been met already. Or the Sprite counts from too low, on a disk that was restored from a
+ *   snapshot: then nobody would hear of what happens in this period, so whoever met it must not use it.
+ */
+export function wasMet(
+  periods: AwakePeriods,
+  met: AwakePeriod,
+): { periods: AwakePeriods; news: boolean; overtaken: boolean } {
   const { latest } = periods;
-  if (latest?.boot === met.boot)
-    return { periods: periods.awake ? periods : { latest, awake: true }, news: false };
-  // A report that other reports have overtaken. An equal number is newer: a Sprite that lost its disk may count one twice.
-  if (latest && met.number < latest.number) return { periods, news: false };
-  return { periods: { latest: met, awake: true }, news: true };
+  if (latest?.boot === met.boot) {
+    // Its number may have been raised (sprite/period-count.ts).
+    const number = Math.max(latest.number, met.number);
+    const same = periods.awake && number === latest.number;
+    const now = same ? periods : { latest: { ...latest, number }, awake: true };
+    return { periods: now, news: false, overtaken: false };
+  }
+  // An equal number is newer: a Sprite that lost its disk may count one twice.
+  if (latest && met.number < latest.number) return { periods, news: false, overtaken: true };
+  return { periods: { latest: met, awake: true }, news: true, overtaken: false };
+}
+
+/** The Sprite has left word that period `boot` is over. `last`: it is the newest, so the Sprite sleeps. */
+export function fellAsleep(periods: AwakePeriods, boot: string): { periods: AwakePeriods; last: boolean } {
+  if (periods.latest?.boot !== boot) return { periods, last: false };
+  return { periods: { ...periods, awake: false }, last: true };
 }
 
 /** A session saw the end of period `boot` and wants to know of the next. `waits`: there is none yet. */

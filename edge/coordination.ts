@@ -1,3 +1,4 @@
+import { type Digest, type DigestRecord, hasRecord, mergedValues } from "../shared/digest.ts";
 import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import type { GroupId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
@@ -18,6 +19,14 @@ export interface Stored {
   readonly periods: AwakePeriods;
 }
 
+/** What is kept of the digests of a Sprite: true from the end of period `boot` until it is awake again. */
+export interface KeptDigest {
+  readonly boot: string;
+  /** Names the content of its store, as {@link Digest.is}. */
+  readonly is: string;
+  readonly values: string;
+}
+
 export interface CoordinationDeps {
   readonly fleet: () => {
     readonly fleet: Pick<Fleet, "wake" | "ensure" | "address" | "isOutdated" | "upgrade">;
@@ -28,6 +37,9 @@ export interface CoordinationDeps {
   readonly save: (stored: Stored) => Promise<void>;
   /** Makes the address known to edges that have not met the Sprite. It need not succeed. */
   readonly publish: (home: GroupId, place: FreshPlace) => void;
+  /** Apart from the rest, because it may be large and is rarely needed. */
+  readonly loadDigest: () => Promise<KeptDigest | undefined>;
+  readonly saveDigest: (digest: KeptDigest) => Promise<void>;
   /** Tells every socket that watches, and closes it. */
   readonly tellWatchers: () => void;
   /** Lets `work` go on when the request that began it has ended. */
@@ -41,8 +53,10 @@ export interface CoordinationDeps {
   };
   readonly clock?: Clock;
   /** The rules of watching; the simulation puts broken ones in. */
-  readonly rules?: Pick<typeof awakePeriods, "beginsWatching" | "wasMet">;
+  readonly rules?: Rules;
 }
+
+type Rules = Pick<typeof awakePeriods, "beginsWatching" | "wasMet">;
 
 interface Trouble {
   readonly reply: Reply<never>;
@@ -56,11 +70,13 @@ interface Trouble {
  * 1. Only the flight in `#flight` talks to the fleet, so one home is created and woken once in the whole world.
  * 2. A home that the fleet has no room for waits, and has not failed: the line knows it until it has its Sprite (waiting.ts).
  * 3. Whoever watches when the Sprite wakes, or is met in a new period, is told (awake-periods.ts).
+ * 4. A digest speaks for the Sprite only between the end of the newest period that anybody has met and the next call for
+ *    it: nobody may use a socket of a later one before {@link met} has said so here, so nothing was written since.
  */
 export class Coordination {
   readonly #deps: CoordinationDeps;
   readonly #clock: Clock;
-  readonly #rules: Pick<typeof awakePeriods, "beginsWatching" | "wasMet">;
+  readonly #rules: Rules;
   #flight: Promise<Reply<FreshPlace>> | undefined;
   #trouble: Trouble | undefined;
   /** Whether this home stands in the line. */
@@ -92,13 +108,34 @@ export class Coordination {
   }
 
   /** A session has met the Sprite in this period. */
-  async met(period: AwakePeriod): Promise<void> {
+  async met(period: AwakePeriod): Promise<{ overtaken: boolean }> {
     const stored = await this.#deps.load();
-    const { periods, news } = this.#rules.wasMet(stored.periods, period);
-    if (periods === stored.periods) return;
+    const { periods, news, overtaken } = this.#rules.wasMet(stored.periods, period);
+    if (periods === stored.periods) return { overtaken };
     await this.#deps.save({ ...stored, periods });
     if (news) this.#deps.tellWatchers();
     if (news && stored.sprite && period.version !== undefined) this.#upgrade(stored.sprite, period.version);
+    return { overtaken };
+  }
+
+  /** The Sprite's last word of period `boot`, handed on by a session. */
+  async fellAsleep(boot: string, digest: Digest): Promise<void> {
+    const kept = await this.#deps.loadDigest();
+    const stored = await this.#deps.load();
+    const { periods, last } = awakePeriods.fellAsleep(stored.periods, boot);
+    if (!last || kept?.boot === boot) return;
+    await this.#deps.saveDigest({ boot, is: digest.is, values: mergedValues(kept, digest) });
+    if (stored.periods.awake) await this.#deps.save({ ...stored, periods });
+  }
+
+  /** @returns the period that ended, if the Sprite sleeps and `records` are all true of it; `null` if not, or not surely. */
+  async unchanged(records: readonly DigestRecord[]): Promise<string | null> {
+    // The digest first: if the Sprite is met in between, the periods tell.
+    const kept = await this.#deps.loadDigest();
+    if (!kept) return null;
+    const { periods } = await this.#deps.load();
+    if (periods.awake || periods.latest?.boot !== kept.boot) return null;
+    return records.every((record) => hasRecord(kept.values, record)) ? kept.boot : null;
   }
 
   /**

@@ -1,9 +1,11 @@
 import { DurableObject } from "cloudflare:workers";
+import type { Digest, DigestRecord } from "../shared/digest.ts";
 import { asHome, type GroupId, parseCoValueId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
+import { awakeMessage } from "./awake-message.ts";
 import { type AwakePeriod, type AwakePeriods, NEVER_AWAKE } from "./awake-periods.ts";
 import { logOptions, parseConfig } from "./config.ts";
-import { Coordination, type Stored } from "./coordination.ts";
+import { Coordination, type KeptDigest, type Stored } from "./coordination.ts";
 import type { Env } from "./env.ts";
 import type { SpriteRecord } from "./fleet/fleet.ts";
 import { fleetOf } from "./fleet-of.ts";
@@ -20,6 +22,7 @@ import { waitingRoomOf } from "./waiting-room.ts";
  * 1. Sockets are hibernatable and nothing keeps a timer, so that watching a sleeping Sprite costs nothing
  *    (facts/cloudflare §2.1).
  * 2. A watcher gets one message and is closed: it attaches and, later, watches the next period with a new socket.
+ * 3. What it knows is on its storage: all of it may be out of memory between two calls.
  */
 export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
   readonly #coordination = new Coordination({
@@ -27,8 +30,11 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     load: () => this.#load(),
     save: ({ sprite, periods }) => this.ctx.storage.put(sprite ? { sprite, periods } : { periods }),
     publish: (home, place) => this.#publish(home, place),
+    loadDigest: () => this.ctx.storage.get<KeptDigest>("digest"),
+    saveDigest: (digest) => this.ctx.storage.put("digest", digest),
     tellWatchers: () => {
-      for (const socket of this.ctx.getWebSockets()) tell(socket);
+      const sockets = this.ctx.getWebSockets();
+      for (const socket of sockets) tell(socket, sockets.length);
     },
     keep: (work) => this.ctx.waitUntil(work),
     log: () => this.#log(),
@@ -37,21 +43,36 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
       ended: (...end) => waitingRoomOf(this.env).ended(...end),
     },
   });
-
   async locate(home: string, fresh: boolean, near?: Position): Promise<Reply<FreshPlace>> {
     return this.#coordination.locate(parseHome(home), fresh, near);
   }
 
-  async met(period: AwakePeriod): Promise<void> {
-    await this.#coordination.met(period);
+  async met(period: AwakePeriod): Promise<{ overtaken: boolean }> {
+    return this.#coordination.met(period);
   }
 
-  /** `/watch?boot=<period that ended>`: a socket that gets one message when the Sprite is awake in a later period. */
+  async fellAsleep(boot: string, digest: Digest): Promise<void> {
+    await this.#coordination.fellAsleep(boot, digest);
+  }
+
+  async unchanged(records: readonly DigestRecord[]): Promise<string | null> {
+    return this.#coordination.unchanged(records);
+  }
+
+  /**
+   * `/watch?boot=<period that ended>`: a socket that gets one message when the Sprite is awake in a later period. 503 when
+   * no more can be held: the session tries again, and is told at once when it would have been.
+   */
   override async fetch(request: Request): Promise<Response> {
     const boot = new URL(request.url).searchParams.get("boot") ?? "";
     const { 0: client, 1: server } = new WebSocketPair();
-    const waits = await this.#coordination.watch(boot, () => this.ctx.acceptWebSocket(server));
-    if (!waits) tell(server);
+    try {
+      const waits = await this.#coordination.watch(boot, () => this.ctx.acceptWebSocket(server));
+      if (!waits) tell(server, 1);
+    } catch (error) {
+      this.#log().warn({ error: String(error) }, "a session could not watch");
+      return new Response("no more watchers can be held", { status: 503 });
+    }
     return new Response(null, { status: 101, webSocket: client });
   }
 
@@ -61,7 +82,7 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
   }
 
   async #load(): Promise<Stored> {
-    const stored = await this.ctx.storage.get<SpriteRecord | AwakePeriods>(["sprite", "periods"]);
+    const stored = await this.ctx.storage.get<unknown>(["sprite", "periods"]);
     return {
       sprite: stored.get("sprite") as SpriteRecord | undefined,
       periods: (stored.get("periods") as AwakePeriods | undefined) ?? NEVER_AWAKE,
@@ -81,9 +102,9 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
   }
 }
 
-function tell(socket: WebSocket): void {
+function tell(socket: WebSocket, watchers: number): void {
   try {
-    socket.send('{"type":"awake"}');
+    socket.send(awakeMessage(watchers));
   } catch {
     // A watcher that has gone needs no news.
   }

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import type { Digest, DigestRecord } from "../shared/digest.ts";
 import { SpriteSyncError } from "../shared/errors.ts";
 import type { GroupId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
@@ -86,12 +87,43 @@ export class Locator {
     if (this.#own.get(home) === flight) this.#own.delete(home);
   }
 
-  /** Reports the awake period that a dial met. Until this resolves, sessions that watch may not have been told. */
+  /**
+   * Reports the awake period that a dial met. Until this resolves, sessions that watch may not have been told.
+   * @throws SpriteSyncError `transient`: the coordinator has heard of a later one. Asked afresh, it leads there.
+   */
   async met(home: GroupId, place: SpritePlace, period: AwakePeriod): Promise<void> {
     // Meanwhile another session of this isolate may have reported the same.
     const known = this.#places.get(home)?.boot ?? place.boot;
-    if (known !== period.boot) await this.#coordinator(home).met(period);
+    if (known !== period.boot) {
+      const answer = await this.#coordinator(home).met(period);
+      if (answer?.overtaken) {
+        throw new SpriteSyncError("transient", `awake period ${period.number} of ${home} is not the newest`);
+      }
+    }
     this.#remember(home, { ...place, boot: period.boot });
+  }
+
+  /** Hands a Sprite's digest to its coordinator. If that fails, clients will wake the Sprite without need; no more. */
+  async fellAsleep(home: GroupId, boot: string, digest: Digest): Promise<void> {
+    try {
+      await this.#coordinator(home).fellAsleep(boot, digest);
+    } catch {
+      // Not there, or of an older version.
+    }
+  }
+
+  /**
+   * Whether a sleeping Sprite has exactly what `records` were made from.
+   * @returns the awake period that ended, to be watched; `undefined` when nobody but the Sprite can tell.
+   */
+  async unchanged(home: GroupId, records: readonly DigestRecord[]): Promise<string | undefined> {
+    try {
+      const asked = this.#coordinator(home).unchanged(records);
+      return (await this.#limited(asked, LIMITS.unchangedTimeoutMs)) ?? undefined;
+    } catch {
+      // Not there, or of an older version.
+      return undefined;
+    }
   }
 
   #remember(home: GroupId, { url, headers, boot, region, image }: SpritePlace): void {

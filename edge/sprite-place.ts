@@ -1,3 +1,4 @@
+import type { Digest, DigestRecord } from "../shared/digest.ts";
 import type { AwakePeriod } from "./awake-periods.ts";
 import type { SpriteAddress } from "./fleet/fleet.ts";
 import type { Position } from "./regions.ts";
@@ -25,6 +26,16 @@ export interface CoordinatorApi {
    * @param near where the caller's browser is: a Sprite that has to be created is put near it.
    */
   locate(home: string, fresh: boolean, near?: Position): Promise<Reply<FreshPlace>>;
-  /** A session has met the Sprite in this awake period. Must be answered before the session uses the socket. */
-  met(period: AwakePeriod): Promise<void>;
+  /**
+   * A session has met the Sprite in this awake period. Must be answered before the session uses the socket.
+   * @returns `overtaken`: it must not use it at all, but ask where the Sprite is and dial it anew.
+   */
+  met(period: AwakePeriod): Promise<{ readonly overtaken: boolean } | undefined>;
+  /** The Sprite left this digest, the last thing it said in period `boot`. Whatever comes late or twice is ignored. */
+  fellAsleep(boot: string, digest: Digest): Promise<void>;
+  /**
+   * Whether the Sprite sleeps and has, of each of these values, exactly what its record was made from.
+   * @returns the period that ended, to be watched; `null` when the Sprite has to be asked itself.
+   */
+  unchanged(records: readonly DigestRecord[]): Promise<string | null>;
 }

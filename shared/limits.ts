@@ -91,6 +91,22 @@ export const LIMITS = {
   shutdownMs: 8_000,
   /** How long content waits on a Sprite for the group that owns it before it is refused. */
   ownerWaitMs: 30_000,
+  /**
+   * Values in the digest that a sleeping Sprite leaves with its coordinator: 27 characters each, so 540 KB, which fits the
+   * 2 MB that one key of a Durable Object may hold (facts/cloudflare §2.4).
+   */
+  digestValues: 20_000,
+  /** How long a Sprite that falls asleep may work on its digest. Its upstreams are deaf meanwhile. */
+  digestMs: 1_000,
+  /** How long a client's load waits for the coordinator to say whether its home has to be woken for it. */
+  unchangedTimeoutMs: 3_000,
+  /**
+   * Sessions a second that attach to a Sprite that woke, when those have nothing to send: a Sprite of one shared CPU takes
+   * about twice as many (docs/decisions.md).
+   */
+  watchersPerSecond: 500,
+  /** The longest that a session without anything to send waits to attach; less than the default time to fall asleep. */
+  watcherSpreadMaxMs: 15_000,
   /** Messages of one upstream that wait on a Sprite for a group that owns them. */
   heldChars: 8 * 1024 * 1024,
 } as const;

@@ -1,8 +1,10 @@
 import { type CoValueCore, type CryptoProvider, LocalNode, type PeerState, type StorageAPI } from "cojson";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { emptyKnownState, type KnownState } from "../shared/known-state.ts";
+import { LIMITS } from "../shared/limits.ts";
 import { Residence } from "./residence.ts";
 import { followStores, type StoreLedger } from "./store-ledger.ts";
+import { Touched } from "./touched.ts";
 
 type RawCoID = CoValueCore["id"];
 
@@ -19,6 +21,8 @@ export interface Home {
   readonly node: LocalNode;
   readonly ledger: StoreLedger;
   readonly residence: Residence;
+  /** What its digest will tell when the Sprite falls asleep. */
+  readonly touched: Touched;
   isInMemory(id: CoValueId | RawCoID): boolean;
   /** The CoValue, brought to memory if it is on disk; `undefined` if it is not, or if something it needs is missing. */
   load(id: CoValueId): Promise<CoValueCore | undefined>;
@@ -38,7 +42,8 @@ export interface Home {
  */
 export function openHome(home: GroupId | undefined, storage: StorageAPI, crypto: CryptoProvider): Home {
   const node = createNode(crypto);
-  const followed = followStores(storage);
+  const touched = new Touched(LIMITS.digestValues);
+  const followed = followStores(touched.follow(storage));
   node.setStorage(followed.storage);
   node.enableGarbageCollector();
   node.enableDeletedCoValuesErasure();
@@ -71,6 +76,7 @@ export function openHome(home: GroupId | undefined, storage: StorageAPI, crypto:
     },
     ledger: followed.ledger,
     residence: new Residence(home, node),
+    touched,
     available,
     load(id) {
       const core = node.getCoValue(rawId(id));

@@ -1,7 +1,9 @@
 /** What the Sprite sees of itself, each a reason to stay awake while it is not zero. */
 export interface Busyness {
-  /** Stores that have begun and are not on disk. */
-  readonly pendingStores: number;
+  /** Stores that have begun and are not on disk, and loads that the disk has not answered. */
+  readonly pendingOnDisk: number;
+  /** Messages that the node has not taken up. */
+  readonly queued: number;
   /** Upstreams with something queued or waiting. */
   readonly busyUpstreams: number;
   /** Upgrades being checked. */
@@ -9,30 +11,57 @@ export interface Busyness {
 }
 
 /**
- * - `awake`: `since` = last activity.
- * - `asleep`: the decision to sleep was taken; final. The close frames follow in the same run.
+ * - `awake`: `quietMs` = how long nothing has happened, as of `checkedAt`.
+ * - `asleep`: the decision to sleep was taken; final. The close frames follow.
  */
-export type IdleState = { readonly kind: "awake"; readonly since: number } | { readonly kind: "asleep" };
+export type IdleState =
+  | { readonly kind: "awake"; readonly quietMs: number; readonly checkedAt: number }
+  | { readonly kind: "asleep" };
+
+/** How long it takes to fall asleep. */
+export interface IdleRule {
+  /** 0 = never. */
+  readonly sleepAfterMs: number;
+  /**
+   * The most that one check counts as quiet. A process that was stopped, or a host that was paused, could not hear what
+   * happened: that time proves nothing, and messages may wait in the sockets.
+   */
+  readonly stepMs: number;
+}
 
 /**
- * A store that fails never reports (cojson's `StorageAPI.store`), so pending stores keep a Sprite awake only this long
- * after the last activity. What they held was not acknowledged, so its writers still have it.
+ * A store that fails never reports (cojson's `StorageAPI.store`), so what is pending on the disk keeps a Sprite awake only
+ * this long after the last activity. What it held was not acknowledged, so its writers still have it.
  */
 const LOST_STORE_MS = 60_000;
 
+/** The state of a process that starts at `now`. */
+export function awakeAt(now: number): IdleState {
+  return { kind: "awake", quietMs: 0, checkedAt: now };
+}
+
 /**
  * What the state becomes at `now` (ms, monotonic). Falls asleep after `sleepAfterMs` without activity, and only when
- * everything was said and stored; `sleepAfterMs` 0 = never.
+ * everything was said and stored.
  */
-export function evaluate(state: IdleState, now: number, busy: Busyness, sleepAfterMs: number): IdleState {
-  if (state.kind === "asleep" || sleepAfterMs === 0) return state;
-  const quietMs = now - state.since;
-  if (busy.upgrades > 0 || busy.busyUpstreams > 0) return { kind: "awake", since: now };
-  if (busy.pendingStores > 0 && quietMs < sleepAfterMs + LOST_STORE_MS) return state;
-  return quietMs >= sleepAfterMs ? { kind: "asleep" } : state;
+export function evaluate(state: IdleState, now: number, busy: Busyness, rule: IdleRule): IdleState {
+  if (state.kind === "asleep" || rule.sleepAfterMs === 0) return state;
+  if (busy.upgrades > 0 || busy.busyUpstreams > 0 || busy.queued > 0) return awakeAt(now);
+  const quiet = quietMs(state, now, rule);
+  const needed = busy.pendingOnDisk > 0 ? rule.sleepAfterMs + LOST_STORE_MS : rule.sleepAfterMs;
+  return quiet >= needed ? { kind: "asleep" } : { kind: "awake", quietMs: quiet, checkedAt: now };
+}
+
+/** How long nothing has happened, as of `now`; 0 when asleep. */
+export function quietMs(state: IdleState, now: number, { stepMs }: IdleRule): number {
+  return state.kind === "asleep" ? 0 : state.quietMs + Math.min(now - state.checkedAt, stepMs);
+}
+
+export function isBusy({ pendingOnDisk, queued, busyUpstreams, upgrades }: Busyness): boolean {
+  return pendingOnDisk + queued + busyUpstreams + upgrades > 0;
 }
 
 /** Activity at `now`: a cojson message either way, or an upgrade. Nothing wakes it once it sleeps. */
 export function onActivity(state: IdleState, now: number): IdleState {
-  return state.kind === "awake" ? { kind: "awake", since: now } : state;
+  return state.kind === "awake" ? awakeAt(now) : state;
 }

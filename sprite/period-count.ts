@@ -6,7 +6,8 @@ import { SpriteSyncError } from "../shared/errors.ts";
  * Counts this Sprite's awake periods: one for each process, larger than all before it (docs/protocol.md).
  *
  * The count is kept beside the store. Where it is missing, on a new disk or an empty replacement of a lost one, it goes on
- * from what the coordinator has heard of, which a pass names when the edge has just asked it.
+ * from what the coordinator has heard of, which a pass names when the edge has just asked it. So it does where the count is
+ * behind, on a disk that was restored from a snapshot: a period whose number is too small would be no news to anybody.
  */
 export class PeriodCount {
   readonly #file: string;
@@ -17,16 +18,23 @@ export class PeriodCount {
   }
 
   /**
-   * The number of the period that this process is; the first call decides it.
+   * The number of the period that this process is. The first call decides it; a later one raises it when more periods than
+   * that have been heard of.
    * @param after how many periods the coordinator has heard of, if the edge has just asked it.
    * @throws SpriteSyncError `wrong-sprite` when neither disk nor pass knows the count: the edge then asks the coordinator.
    */
   begin(after: number | undefined): Promise<number> {
-    this.#begun ??= this.#next(after).catch((error) => {
-      this.#begun = undefined;
-      throw error;
+    const begun = this.#begun;
+    const next = begun ? begun.then((number) => this.#raised(number, after)) : this.#next(after);
+    this.#begun = next;
+    next.catch(() => {
+      if (this.#begun === next) this.#begun = undefined;
     });
-    return this.#begun;
+    return next;
+  }
+
+  #raised(number: number, after: number | undefined): number | Promise<number> {
+    return after === undefined || after <= number ? number : this.#keep(after + 1);
   }
 
   async #next(after: number | undefined): Promise<number> {
@@ -37,7 +45,10 @@ export class PeriodCount {
         "this Sprite's disk is new; ask its coordinator how often it was awake",
       );
     }
-    const number = Math.max(before ?? 0, after ?? 0) + 1;
+    return this.#keep(Math.max(before ?? 0, after ?? 0) + 1);
+  }
+
+  async #keep(number: number): Promise<number> {
     try {
       await mkdir(dirname(this.#file), { recursive: true });
       await writeFile(`${this.#file}.new`, `${number}\n`);

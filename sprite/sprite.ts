@@ -4,17 +4,20 @@ import type { StorageAPI } from "cojson";
 import type { WebSocket } from "ws";
 import packageJson from "../package.json" with { type: "json" };
 import { helloMessage } from "../shared/control.ts";
+import { digestMessage } from "../shared/digest.ts";
 import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import type { GroupId } from "../shared/ids.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import { type PassKeys, signSpritePass } from "../shared/pass.ts";
+import { withTimeout } from "../shared/timeout.ts";
 import { openCrypto } from "./crypto.ts";
+import { Farewell, isMarked } from "./farewell.ts";
 import { checkPass } from "./gatekeeper.ts";
 import type { GuestApi } from "./guest-api.ts";
 import { Hold } from "./hold.ts";
 import { type Home, openHome } from "./home.ts";
-import { type Busyness, evaluate, type IdleState, onActivity } from "./idle.ts";
+import { awakeAt, type Busyness, evaluate, type IdleRule, type IdleState, isBusy, onActivity, quietMs } from "./idle.ts";
 import type { Listener } from "./listener.ts";
 import { Parents } from "./parents.ts";
 import type { PeriodCount } from "./period-count.ts";
@@ -88,7 +91,8 @@ export class Sprite {
   private home: Home | undefined;
   private storage: SpriteStorage | undefined;
   private parents: Parents | undefined;
-  private idle: IdleState = { kind: "awake", since: performance.now() };
+  private farewell: Farewell | undefined;
+  private idle: IdleState = awakeAt(performance.now());
   private readonly hold: Hold | undefined;
   private readonly gaps = new TimeGaps(LIMITS.upstreamSilenceMs);
   private upgrades = 0;
@@ -119,9 +123,18 @@ export class Sprite {
     const port = await deps.listener.port;
     sprite.every(LIMITS.pingIntervalMs, () => sprite.ping());
     sprite.every(HOLD_CHECK_MS, () => sprite.hold?.check(sprite.pendingStores));
-    const { sleepAfterMs } = deps;
-    if (sleepAfterMs > 0) sprite.every(Math.min(IDLE_CHECK_MS, sleepAfterMs / 4), () => sprite.checkIdle());
+    if (deps.sleepAfterMs > 0) sprite.every(sprite.idleCheckMs, () => sprite.checkIdle());
     return { sprite, port };
+  }
+
+  private get idleCheckMs(): number {
+    return Math.min(IDLE_CHECK_MS, this.deps.sleepAfterMs / 4);
+  }
+
+  private get idleRule(): IdleRule {
+    const { sleepAfterMs } = this.deps;
+    // Where nothing is checked, nothing is missed between checks either.
+    return { sleepAfterMs, stepMs: sleepAfterMs === 0 ? Number.POSITIVE_INFINITY : 2 * this.idleCheckMs };
   }
 
   /** Refuses new upstreams, closes those it has, finishes what is being stored and closes the storage. */
@@ -136,6 +149,7 @@ export class Sprite {
       // Together: the disk's thread works for the one, this thread for the other.
       const [storage, crypto] = await Promise.all([openStorage(), openCrypto()]);
       const home = openHome(role.kind === "home" ? role.home : undefined, storage, crypto);
+      if (role.kind === "home" && isMarked(storage)) this.farewell = new Farewell(storage, home.touched);
       if (syncUrl && role.kind === "home") {
         const pass = () => signSpritePass(role.home, role.passKeys);
         this.parents = new Parents({ home, syncUrl, pass, log, onActivity: () => this.touch() });
@@ -170,7 +184,7 @@ export class Sprite {
     const idleMs = this.idleMs;
     if (sleep && this.idle.kind === "awake" && idleMs >= LEAST_IDLE_MS && !this.waitsForPause) {
       this.idle = { kind: "asleep" };
-      this.fallAsleep("asked to sleep");
+      void this.fallAsleep("asked to sleep");
     }
     const asleep = this.phase === "asleep" || this.phase === "stopping" || this.waitsForPause;
     return { idleMs, pending: this.pendingStores, asleep };
@@ -178,9 +192,8 @@ export class Sprite {
 
   /** How long it has had nothing to do, milliseconds. */
   private get idleMs(): number {
-    const { pendingStores, busyUpstreams, upgrades } = this.busyness();
-    const isBusy = pendingStores + busyUpstreams + upgrades > 0 || this.phase === "opening";
-    return isBusy || this.idle.kind === "asleep" ? 0 : Math.round(performance.now() - this.idle.since);
+    if (this.phase === "opening" || isBusy(this.busyness())) return 0;
+    return Math.round(quietMs(this.idle, performance.now(), this.idleRule));
   }
 
   private get pendingStores(): number {
@@ -274,20 +287,43 @@ export class Sprite {
 
   private checkIdle(): void {
     if (this.phase === "stopping" || this.phase === "asleep" || this.waitsForPause) return;
-    this.idle = evaluate(this.idle, performance.now(), this.busyness(), this.deps.sleepAfterMs);
-    if (this.idle.kind === "asleep") this.fallAsleep("nothing happens");
+    this.idle = evaluate(this.idle, performance.now(), this.busyness(), this.idleRule);
+    if (this.idle.kind === "asleep") void this.fallAsleep("nothing happens");
   }
 
   private busyness(): Busyness {
-    const busyUpstreams = [...this.upstreams].filter((upstream) => !upstream.isQuiet).length;
-    return { pendingStores: this.pendingStores, busyUpstreams, upgrades: this.upgrades };
+    const { home } = this;
+    return {
+      pendingOnDisk: this.pendingStores + (home?.touched.loading ?? 0),
+      queued: home?.node.syncManager.messagesQueue.queues.length ?? 0,
+      busyUpstreams: [...this.upstreams].filter((upstream) => !upstream.isQuiet).length,
+      upgrades: this.upgrades,
+    };
   }
 
-  private fallAsleep(why: string): void {
+  /** From here on nothing that arrives counts: what the edge sent and was not acknowledged, it sends again. */
+  private async fallAsleep(why: string): Promise<void> {
     this.phase = "asleep";
     this.deps.log.info({ upstreams: this.upstreams.size }, `${why}; going to sleep`);
+    this.parents?.close();
+    for (const upstream of this.upstreams) upstream.deafen();
+    await this.leaveDigest();
     this.closeUpstreams(CLOSE.asleep);
     this.deps.onAsleep();
+  }
+
+  /** Tells the coordinator, through one of the sessions, what it need not wake this Sprite for. */
+  private async leaveDigest(): Promise<void> {
+    const { farewell, home, storage } = this;
+    const [messenger] = this.upstreams;
+    // After a failed write nobody knows what is on the disk.
+    const isSure = storage?.state?.kind !== "failed" && home?.ledger.pending === 0;
+    if (!farewell || !messenger || !isSure) return;
+    try {
+      messenger.sendAlone(digestMessage(await withTimeout(farewell.digest(), LIMITS.digestMs)));
+    } catch (error) {
+      this.deps.log.warn({ error: String(error) }, "no digest; clients that come back will wake this Sprite");
+    }
   }
 
   private closeUpstreams(code: number): void {

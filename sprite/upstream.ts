@@ -49,6 +49,7 @@ export class Upstream {
   private readonly admission: Admission;
   private readonly peer: PeerState;
   private closed = false;
+  private deaf = false;
   private unanswered = 0;
   private rejections = 0;
 
@@ -86,6 +87,18 @@ export class Upstream {
   /** Sends a text at once, before messages that wait. */
   sendText(text: string): void {
     this.outgoing.pushText(text);
+  }
+
+  /** Sends a text as a frame of its own, behind everything that is ready to go. */
+  sendAlone(text: string): void {
+    this.outgoing.flushAll();
+    this.outgoing.pushText(text);
+    this.outgoing.flushAll();
+  }
+
+  /** Takes no more messages. What the edge sends now is not answered, and comes again on its next upstream. */
+  deafen(): void {
+    this.deaf = true;
   }
 
   /** Proof of life for the browsers behind the edge, and a check that the edge is there. */
@@ -156,6 +169,10 @@ export class Upstream {
   /** From the socket. */
   private receive(frame: unknown): void {
     if (this.closed) return;
+    if (this.deaf) {
+      this.deps.log.info({ upstream: this.id }, "a frame came too late; it is repaired by the edge");
+      return;
+    }
     let texts: string[];
     try {
       texts = splitFrame(frame);

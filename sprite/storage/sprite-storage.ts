@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { CojsonInternalTypes, CoValueCore, RawCoID, SessionID, StorageAPI } from "cojson";
 import { emptyKnownState, logger } from "cojson";
 import { DeletedCoValuesEraserScheduler } from "cojson/dist/storage/DeletedCoValuesEraserScheduler.js";
@@ -72,6 +73,22 @@ export class SpriteStorage implements StorageAPI {
   /** CoValues that were found damaged since the store was made. */
   damages(): Promise<DamageRecord[]> {
     return this.#engine.repairer.damages();
+  }
+
+  /** Blocks of the log: every store that changes something adds some. */
+  get length(): number {
+    return this.#engine.journal.length;
+  }
+
+  /**
+   * Names all that is stored, as of when the log had `length` blocks: stores of the same mark hold the same CoValues in the
+   * same states. The log's hash says so, but for what a repair cut off, of which the damage records tell as of now.
+   */
+  async mark(length = this.length): Promise<string> {
+    const { journal } = this.#engine;
+    const [tree, damages] = await Promise.all([journal.treeHash(length), this.damages()]);
+    const all = createHash("sha256").update(journal.key).update(tree).update(JSON.stringify(damages));
+    return `${length}-${all.digest("base64url")}`;
   }
 
   async load(

@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type AwakePeriods, beginsWatching, NEVER_AWAKE, wasMet } from "../../edge/awake-periods.ts";
+import {
+  type AwakePeriods,
+  beginsWatching,
+  fellAsleep,
+  NEVER_AWAKE,
+  wasMet,
+} from "../../edge/awake-periods.ts";
 
 /**
  * One Sprite, its coordinator, and sessions whose messages to the coordinator take as long as they like and overtake each
@@ -134,12 +140,31 @@ describe("awake periods", () => {
 
   test("a report of a period that is long over is no news, even one that nobody had heard of", () => {
     const periods = met(1, 3);
-    expect(wasMet(periods, { number: 2, boot: "boot-2" })).toEqual({ periods, news: false });
+    expect(wasMet(periods, { number: 2, boot: "boot-2" })).toEqual({ periods, news: false, overtaken: true });
     expect(beginsWatching(periods, "boot-2").waits).toBe(false);
+  });
+
+  test("a Sprite that has raised its number, being behind, is news when it is met again", () => {
+    const behind = wasMet(met(1, 5), { number: 3, boot: "restored" });
+    expect(behind).toMatchObject({ overtaken: true, news: false });
+    expect(wasMet(behind.periods, { number: 6, boot: "restored" })).toMatchObject({
+      overtaken: false,
+      news: true,
+    });
+    expect(wasMet(met(1), { number: 4, boot: "boot-1" }).periods.latest?.number).toBe(4);
+  });
+
+  test("a Sprite that left word that it sleeps is believed only of its newest period", () => {
+    expect(fellAsleep(met(1, 2), "boot-2")).toMatchObject({ periods: { awake: false }, last: true });
+    expect(fellAsleep(met(1, 2), "boot-1")).toMatchObject({ periods: { awake: true }, last: false });
   });
 
   test("a Sprite that counts a number twice, because it lost its disk, is news", () => {
     const again = wasMet(met(1, 2), { number: 2, boot: "other" });
-    expect(again).toEqual({ periods: { latest: { number: 2, boot: "other" }, awake: true }, news: true });
+    expect(again).toEqual({
+      periods: { latest: { number: 2, boot: "other" }, awake: true },
+      news: true,
+      overtaken: false,
+    });
   });
 });

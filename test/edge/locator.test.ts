@@ -35,7 +35,16 @@ function isolate({
           asked.locate.push(fresh);
           return reply();
         },
-        met: async ({ boot }) => void asked.met.push(boot),
+        met: async ({ boot }) => {
+          asked.met.push(boot);
+          return { overtaken: boot === "overtaken" };
+        },
+        fellAsleep: async () => {
+          throw new Error("a coordinator of an older version");
+        },
+        unchanged: async () => {
+          throw new Error("a coordinator of an older version");
+        },
       }),
     });
   return { asked, locator };
@@ -116,6 +125,22 @@ describe("the locator", () => {
     const found = await locator().locate(HOME, false);
     for (let n = 0; n < 3; n++) await locator().met(HOME, found, period("b2"));
     expect(asked.met).toEqual(["b2"]);
+  });
+
+  test("does not let a socket of an overtaken awake period be used, and does not remember it", async () => {
+    const { asked, locator } = isolate();
+    const found = await locator().locate(HOME, false);
+    await expect(locator().met(HOME, found, period("overtaken"))).rejects.toMatchObject({
+      code: "transient",
+    });
+    await locator().met(HOME, await locator().locate(HOME, false), period("b1"));
+    expect(asked.met).toEqual(["overtaken"]);
+  });
+
+  test("reads no answer about digests as: ask the Sprite itself", async () => {
+    const { locator } = isolate();
+    expect(await locator().unchanged(HOME, [])).toBeUndefined();
+    await locator().fellAsleep(HOME, "b1", { was: undefined, is: "m", values: "" });
   });
 
   test("passes the coordinator's errors on with their code, and forgets the flight", async () => {

@@ -8,9 +8,17 @@ describe("the count of awake periods", () => {
   test("grows with each process, and stays the same within one", async () => {
     const file = join(temporaryDirectory(), "deep", "count");
     const first = new PeriodCount(file);
-    expect(await Promise.all([first.begin(0), first.begin(undefined), first.begin(99)])).toEqual([1, 1, 1]);
+    expect(await Promise.all([first.begin(0), first.begin(undefined), first.begin(1)])).toEqual([1, 1, 1]);
     expect(await new PeriodCount(file).begin(undefined)).toBe(2);
     expect(await new PeriodCount(file).begin(undefined)).toBe(3);
+  });
+
+  test("is raised, also on the disk, when a restored disk turns out to be behind what the coordinator knows", async () => {
+    const file = join(temporaryDirectory(), "count");
+    const count = new PeriodCount(file);
+    expect(await count.begin(0)).toBe(1);
+    expect(await Promise.all([count.begin(7), count.begin(undefined), count.begin(7)])).toEqual([8, 8, 8]);
+    expect(await new PeriodCount(file).begin(undefined)).toBe(9);
   });
 
   test("goes on from what the coordinator knows when the disk is new, or behind", async () => {

@@ -1,10 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { until } from "../support/until.ts";
+import { MAIN, run, SINGLE, startProcess } from "./own-process.ts";
 import {
   asGroupId,
   connect,
@@ -15,42 +11,6 @@ import {
   PASS_SECRET,
   temporaryDirectory,
 } from "./support.ts";
-
-const MAIN = fileURLToPath(new URL("../../sprite/main.ts", import.meta.url));
-const SINGLE = fileURLToPath(new URL("../../sprite/single.ts", import.meta.url));
-
-interface Running {
-  readonly process: ChildProcess;
-  readonly lines: string[];
-  readonly exit: Promise<number | null>;
-}
-
-function run(file: string, args: string[], env: Record<string, string>): Running {
-  // Node of the tests, not the system's: the files are TypeScript.
-  const child = spawn(process.execPath, [file, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  const lines: string[] = [];
-  for (const stream of [child.stdout, child.stderr]) {
-    createInterface({ input: stream }).on("line", (line) => lines.push(line));
-  }
-  return { process: child, lines, exit: once(child, "exit").then(([code]) => code as number | null) };
-}
-
-async function startProcess(home: string, data: string, env: Record<string, string> = {}) {
-  const running = run(MAIN, [], {
-    SPRITE_HOME: home,
-    PORT: "0",
-    SPRITE_DATA: join(data, "store"),
-    PASS_KEYS: PASS_SECRET,
-    SPRITE_SLEEP_AFTER: "0",
-    ...env,
-  });
-  const listening = await until(() => running.lines.find((line) => line.includes('"listening"')), {
-    what: "the process to listen",
-  });
-  const { port } = JSON.parse(listening) as { port: number };
-  return { ...running, url: `ws://127.0.0.1:${port}/sync`, home: asGroupId(home) };
-}
 
 function writer() {
   const alice = newAccount();

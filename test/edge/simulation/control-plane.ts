@@ -1,5 +1,5 @@
 import { type AwakePeriods, NEVER_AWAKE } from "../../../edge/awake-periods.ts";
-import { Coordination, type Stored } from "../../../edge/coordination.ts";
+import { Coordination, type KeptDigest, type Stored } from "../../../edge/coordination.ts";
 import type { ShardApi } from "../../../edge/directory.ts";
 import type { Fleet, SpriteRecord } from "../../../edge/fleet/fleet.ts";
 import { type ErrorCode, SpriteSyncError } from "../../../shared/errors.ts";
@@ -17,6 +17,7 @@ export class CoordinatorHost {
     sprite: undefined,
     periods: NEVER_AWAKE,
   };
+  #digest: KeptDigest | undefined;
   /** Sockets that watch, hibernated: they outlive the object's memory. */
   readonly watchers = new Set<End>();
   coordination: Coordination;
@@ -93,6 +94,11 @@ export class CoordinatorHost {
         this.#stored = { sprite: stored.sprite, periods: stored.periods };
       },
       publish: (home, { after: _, ...place }) => this.#world.kv.put(home, place),
+      loadDigest: () => living(this.#digest),
+      saveDigest: async (digest) => {
+        await living(undefined);
+        this.#digest = digest;
+      },
       tellWatchers: () => {
         for (const server of [...this.watchers]) {
           this.#world.count("watcher told");

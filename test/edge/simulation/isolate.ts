@@ -75,6 +75,9 @@ export class SessionHost {
             return host.coordination.locate(of as GroupId, fresh);
           }),
         met: (period) => this.#callCoordinator(home, (host) => host.coordination.met(period)),
+        fellAsleep: (boot, digest) =>
+          this.#callCoordinator(home, (host) => host.coordination.fellAsleep(boot, digest)),
+        unchanged: (records) => this.#callCoordinator(home, (host) => host.coordination.unchanged(records)),
       }),
       kv: { get: (key) => this.#call(async () => world.kv.get(key)) },
       places: shared.places,
@@ -115,6 +118,7 @@ export class SessionHost {
             onAwake();
           },
           pause,
+          clock,
         }),
       wants: (onPlaced, pause) =>
         new Wants({

@@ -1,0 +1,40 @@
+import type { Digest } from "../shared/digest.ts";
+import type { Touched } from "./touched.ts";
+
+/** A store that can name its whole content; see `SpriteStorage.mark`. */
+export interface MarkedStore {
+  readonly length: number;
+  mark(length?: number): Promise<string>;
+}
+
+/** Whether a storage can; others leave no digest. */
+export function isMarked<T extends object>(storage: T): storage is T & MarkedStore {
+  return "mark" in storage && "length" in storage;
+}
+
+/**
+ * Makes the digest of one awake period.
+ * @param store as the period began: create this before anything is stored.
+ */
+export class Farewell {
+  readonly #store: MarkedStore;
+  readonly #touched: Touched;
+  readonly #lengthBefore: number;
+
+  constructor(store: MarkedStore, touched: Touched) {
+    this.#store = store;
+    this.#touched = touched;
+    this.#lengthBefore = store.length;
+  }
+
+  /**
+   * What is on the disk now. Call it when nothing is being stored or loaded, and let nothing begin before it resolves.
+   * Both marks are taken now: what was repaired during the period changes the first one, too, so that no older digest holds.
+   */
+  async digest(): Promise<Digest> {
+    const values = this.#touched.records();
+    const before = this.#touched.complete ? this.#store.mark(this.#lengthBefore) : undefined;
+    const [was, is] = await Promise.all([before, this.#store.mark()]);
+    return { was, is, values };
+  }
+}
