@@ -1,4 +1,7 @@
-import type { Digest } from "../shared/digest.ts";
+import { type Digest, digestMessage } from "../shared/digest.ts";
+import { LIMITS } from "../shared/limits.ts";
+import type { Log } from "../shared/log.ts";
+import { withTimeout } from "../shared/timeout.ts";
 import type { Touched } from "./touched.ts";
 
 /** A store that can name its whole content; see `SpriteStorage.mark`. */
@@ -19,12 +22,23 @@ export function isMarked<T extends object>(storage: T): storage is T & MarkedSto
 export class Farewell {
   readonly #store: MarkedStore;
   readonly #touched: Touched;
+  readonly #log: Log;
   readonly #lengthBefore: number;
 
-  constructor(store: MarkedStore, touched: Touched) {
+  constructor(store: MarkedStore, touched: Touched, log: Log) {
     this.#store = store;
     this.#touched = touched;
+    this.#log = log;
     this.#lengthBefore = store.length;
+  }
+
+  /** Tells the coordinator, through one of the sessions, what it need not wake this Sprite for. Never rejects. */
+  async say(send: (text: string) => void): Promise<void> {
+    try {
+      send(digestMessage(await withTimeout(this.digest(), LIMITS.digestMs)));
+    } catch (error) {
+      this.#log.warn({ error: String(error) }, "no digest; clients that come back will wake this Sprite");
+    }
   }
 
   /**

@@ -4,26 +4,34 @@ import type { StorageAPI } from "cojson";
 import type { WebSocket } from "ws";
 import packageJson from "../package.json" with { type: "json" };
 import { helloMessage } from "../shared/control.ts";
-import { digestMessage } from "../shared/digest.ts";
 import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import type { GroupId } from "../shared/ids.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import { type PassKeys, signSpritePass } from "../shared/pass.ts";
-import { withTimeout } from "../shared/timeout.ts";
 import { openCrypto } from "./crypto.ts";
 import { Farewell, isMarked } from "./farewell.ts";
 import { checkPass } from "./gatekeeper.ts";
 import type { GuestApi } from "./guest-api.ts";
 import { Hold } from "./hold.ts";
 import { type Home, openHome } from "./home.ts";
-import { awakeAt, type Busyness, evaluate, type IdleRule, type IdleState, isBusy, onActivity, quietMs } from "./idle.ts";
+import {
+  awakeAt,
+  type Busyness,
+  evaluate,
+  type IdleRule,
+  type IdleState,
+  isBusy,
+  onActivity,
+  quietMs,
+} from "./idle.ts";
 import type { Listener } from "./listener.ts";
 import { Parents } from "./parents.ts";
 import type { PeriodCount } from "./period-count.ts";
 import { type Health, type Idleness, spriteHandlers } from "./server.ts";
 import { TimeGaps } from "./time-gaps.ts";
 import { Upstream } from "./upstream.ts";
+import { waitWhile } from "./wait-while.ts";
 
 /** Whose server this is: one home's, behind the edge; or everybody's, for browsers directly (`npm run single`). */
 export type Role =
@@ -68,8 +76,6 @@ const HOLD_CHECK_MS = 1_000;
 const LEAST_IDLE_MS = 2_000;
 /** How long a shutdown waits for the other side to answer a close frame. */
 const GOODBYE_MS = 1_000;
-/** How often a shutdown looks whether what it waits for is over. */
-const WAIT_CHECK_MS = 10;
 
 type Phase = "opening" | "open" | "storage-failed" | "asleep" | "stopping";
 
@@ -132,7 +138,7 @@ export class Sprite {
   }
 
   private get idleRule(): IdleRule {
-    const { sleepAfterMs } = this.deps;
+    const sleepAfterMs = this.waitsForPause ? Number.POSITIVE_INFINITY : this.deps.sleepAfterMs;
     // Where nothing is checked, nothing is missed between checks either.
     return { sleepAfterMs, stepMs: sleepAfterMs === 0 ? Number.POSITIVE_INFINITY : 2 * this.idleCheckMs };
   }
@@ -149,7 +155,7 @@ export class Sprite {
       // Together: the disk's thread works for the one, this thread for the other.
       const [storage, crypto] = await Promise.all([openStorage(), openCrypto()]);
       const home = openHome(role.kind === "home" ? role.home : undefined, storage, crypto);
-      if (role.kind === "home" && isMarked(storage)) this.farewell = new Farewell(storage, home.touched);
+      if (role.kind === "home" && isMarked(storage)) this.farewell = new Farewell(storage, home.touched, log);
       if (syncUrl && role.kind === "home") {
         const pass = () => signSpritePass(role.home, role.passKeys);
         this.parents = new Parents({ home, syncUrl, pass, log, onActivity: () => this.touch() });
@@ -286,7 +292,7 @@ export class Sprite {
   }
 
   private checkIdle(): void {
-    if (this.phase === "stopping" || this.phase === "asleep" || this.waitsForPause) return;
+    if (this.phase === "stopping" || this.phase === "asleep") return;
     this.idle = evaluate(this.idle, performance.now(), this.busyness(), this.idleRule);
     if (this.idle.kind === "asleep") void this.fallAsleep("nothing happens");
   }
@@ -307,23 +313,12 @@ export class Sprite {
     this.deps.log.info({ upstreams: this.upstreams.size }, `${why}; going to sleep`);
     this.parents?.close();
     for (const upstream of this.upstreams) upstream.deafen();
-    await this.leaveDigest();
-    this.closeUpstreams(CLOSE.asleep);
-    this.deps.onAsleep();
-  }
-
-  /** Tells the coordinator, through one of the sessions, what it need not wake this Sprite for. */
-  private async leaveDigest(): Promise<void> {
-    const { farewell, home, storage } = this;
     const [messenger] = this.upstreams;
     // After a failed write nobody knows what is on the disk.
-    const isSure = storage?.state?.kind !== "failed" && home?.ledger.pending === 0;
-    if (!farewell || !messenger || !isSure) return;
-    try {
-      messenger.sendAlone(digestMessage(await withTimeout(farewell.digest(), LIMITS.digestMs)));
-    } catch (error) {
-      this.deps.log.warn({ error: String(error) }, "no digest; clients that come back will wake this Sprite");
-    }
+    const isSure = this.storage?.state?.kind !== "failed" && this.pendingStores === 0;
+    if (messenger && isSure) await this.farewell?.say((text) => messenger.sendAlone(text));
+    this.closeUpstreams(CLOSE.asleep);
+    this.deps.onAsleep();
   }
 
   private closeUpstreams(code: number): void {
@@ -351,12 +346,5 @@ export class Sprite {
 
   private every(ms: number, what: () => void): void {
     this.timers.push(setInterval(what, ms));
-  }
-}
-
-async function waitWhile(busy: () => boolean, limitMs: number): Promise<void> {
-  const deadline = performance.now() + limitMs;
-  while (busy() && performance.now() < deadline) {
-    await new Promise((next) => setTimeout(next, WAIT_CHECK_MS));
   }
 }
