@@ -46,6 +46,7 @@ class Coordinator {
       save: async ({ periods }) => {
         this.periods = periods;
       },
+      publish: () => undefined,
       loadDigest: async () => this.digest,
       saveDigest: async (kept) => {
         this.digest = kept;

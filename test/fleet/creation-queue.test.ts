@@ -123,6 +123,8 @@ describe(`${GROUPS} groups that are written to for the first time at once`, { ti
           stored = next;
         },
         publish: () => undefined,
+        loadDigest: async () => undefined,
+        saveDigest: async () => undefined,
         tellWatchers: () => undefined,
         keep: () => undefined,
         log: () => quiet,

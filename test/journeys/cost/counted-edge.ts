@@ -58,6 +58,14 @@ export class Coordinator extends PlainCoordinator {
     return timed("coordinator request", () => super.met(...args));
   }
 
+  override fellAsleep(...args: Parameters<PlainCoordinator["fellAsleep"]>) {
+    return timed("coordinator request", () => super.fellAsleep(...args));
+  }
+
+  override unchanged(...args: Parameters<PlainCoordinator["unchanged"]>) {
+    return timed("coordinator request", () => super.unchanged(...args));
+  }
+
   override fetch(request: Request) {
     return timed("coordinator request", () => super.fetch(request));
   }
