@@ -17,8 +17,8 @@ export interface AdmissionDeps {
   readonly count: (what: string) => void;
 }
 
-/** A value's group and accounts, one after the other. */
-const AWAITED_ROOM = 4;
+/** Messages beside what fills the usual room: groups and accounts are small. */
+const AWAITED_ROOM = 500;
 
 /** Which messages of an upstream reach the node, and when: `sprite/admission.ts`. */
 export class Admission {

@@ -37,6 +37,8 @@ export class Client {
   #end: End | undefined;
   #outgoing: Outgoing;
   #lastFrame = 0;
+  /** What has arrived since it ceased to read. */
+  #unread: string[] | undefined;
   #queued = new Map<CoValueId, Content[]>();
   #batches = 0;
   /** Values that it asked for and has not got. */
@@ -82,7 +84,11 @@ export class Client {
     this.#end = end;
     this.#outgoing = this.#newOutgoing();
     this.#lastFrame = scheduler.time;
-    end.onFrame = (frame) => this.#run(() => this.#receive(frame));
+    this.#unread = undefined;
+    end.onFrame = (frame) => {
+      if (this.#unread) this.#unread.push(frame);
+      else this.#run(() => this.#receive(frame));
+    };
     end.onClose = () => this.#disconnected(end);
     this.#world.accept(this, link.b);
     this.#run(() => this.#reconcile());
@@ -92,6 +98,21 @@ export class Client {
   slow(ms: number): boolean {
     if (!this.#end) return false;
     this.#outgoing.block(ms);
+    return true;
+  }
+
+  /** It reads nothing for a while: what it is sent piles up on the way. */
+  hang(ms: number): boolean {
+    if (!this.#end || this.#unread) return false;
+    const unread: string[] = [];
+    this.#unread = unread;
+    this.#world.scheduler.later(ms, () => {
+      if (this.#unread !== unread) return;
+      this.#unread = undefined;
+      // Its clock for silence stood still as well.
+      this.#lastFrame = this.#world.scheduler.time;
+      for (const frame of unread) this.#run(() => this.#receive(frame));
+    });
     return true;
   }
 
@@ -260,6 +281,9 @@ export class Client {
       if (message.action === "reconcile-ack") {
         this.openBatches.delete(message.id);
         this.#world.count("reconciled");
+      } else if (message.action === "reconcile") {
+        // It has no storage to compare; the edge asks with an empty one how far it has read.
+        this.peer.send({ action: "reconcile-ack", id: message.id });
       } else if (message.action === "content") this.#content(message);
       else if (message.action === "known" || message.action === "load") this.#claim(message);
     }

@@ -2,6 +2,7 @@ import { LRUCache } from "lru-cache";
 import { attachSprite } from "../../../edge/attach.ts";
 import { Directory } from "../../../edge/directory.ts";
 import { greeted } from "../../../edge/greet.ts";
+import { IsolateBudget } from "../../../edge/isolate-budget.ts";
 import { Locator } from "../../../edge/locator.ts";
 import { Session } from "../../../edge/session.ts";
 import type { FreshPlace, SpritePlace } from "../../../edge/sprite-place.ts";
@@ -24,14 +25,21 @@ export class Isolate {
   readonly #places = new LRUCache<GroupId, SpritePlace>({ max: 3 });
   readonly #flights = new Map<GroupId, Promise<SpritePlace>>();
   readonly sessions = new Set<SessionHost>();
+  readonly budget: IsolateBudget;
 
   constructor(world: World) {
     this.#world = world;
+    this.budget = new IsolateBudget(world.isolateBytes, LIMITS.forgetSessionMs);
   }
 
   /** A browser's upgrade. */
   accept(client: End, name: string): SessionHost {
-    const shared = { cache: this.#homes, places: this.#places, flights: this.#flights };
+    const shared = {
+      cache: this.#homes,
+      places: this.#places,
+      flights: this.#flights,
+      budget: this.budget,
+    };
     const host = new SessionHost(this.#world, client, name, shared, () => this.sessions.delete(host));
     this.sessions.add(host);
     return host;
@@ -48,6 +56,7 @@ interface Shared {
   readonly cache: LRUCache<CoValueId, GroupId>;
   readonly places: LRUCache<GroupId, SpritePlace>;
   readonly flights: Map<GroupId, Promise<SpritePlace>>;
+  readonly budget: IsolateBudget;
 }
 
 /** A real session with its sockets, calls and timers in the simulated world. */
@@ -133,6 +142,7 @@ export class SessionHost {
       log: silent,
       clock,
       bounds: world.bounds,
+      isolate: shared.budget,
       parts: variant.parts,
       onEnd: () => {
         locator.end();

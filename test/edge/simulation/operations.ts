@@ -11,11 +11,13 @@ const WEIGHTS = {
   load: 10,
   burst: 4,
   writeAtSleep: 8,
-  unload: 2,
+  unload: 4,
   reconcile: 2,
   drop: 4,
   slowLine: 2,
   slowReader: 2,
+  hangingClient: 3,
+  sessionDies: 1,
   leave: 1,
   join: 1,
   breakUpstream: 4,
@@ -166,6 +168,13 @@ const HOW: Record<Kind, (world: World, a: number, b: number) => boolean> = {
   },
   reconcile: (world, a) => client(world, a)?.reconcileAll() ?? false,
   slowLine: (world, a) => client(world, a)?.slow(world.chance.between(100, 3_000)) ?? false,
+  hangingClient: (world, a) => client(world, a)?.hang(world.chance.between(500, 30_000)) ?? false,
+  // Its CPU time is spent: workerd ends it without a word, and the isolate lives on.
+  sessionDies: (world, a, b) => {
+    const session = at([...(at(world.isolates, a)?.sessions ?? [])], b);
+    session?.kill();
+    return session !== undefined;
+  },
   // A Sprite cannot get rid of what it has to say.
   slowReader: (world, a, b) => {
     const upstream = at([...(at(awake(world), a)?.process?.upstreams ?? [])], b);

@@ -41,7 +41,7 @@ const QUIET_MS = 60_000;
 export async function run(seed: number, options: RunOptions = {}): Promise<Outcome> {
   const { variant = AS_IT_IS, counts = new Map() } = options;
   const operations = options.operations ?? operationsOf(seed);
-  Object.assign(gauge, { replays: 0, repairs: 0, twice: 0, overflows: 0 });
+  Object.assign(gauge, { replays: 0, repairs: 0, twice: 0, overflows: 0, held: 0 });
   const world = new World(seed, variant, counts);
   world.tracer = options.trace;
   world.begin();
@@ -66,6 +66,7 @@ export async function run(seed: number, options: RunOptions = {}): Promise<Outco
   for (const id of world.created) observer.load(id);
   await world.scheduler.pass(PROBE_MS);
   checkEnd(world);
+  checkBudgets(world);
   const boots = counts.get("boot");
   await world.scheduler.pass(QUIET_MS);
   if (counts.get("boot") !== boots) world.fail("a Sprite woke although nobody did anything");
@@ -187,6 +188,15 @@ function checkEnd(world: World): void {
           `${client.name} lacks something of ${show(id)}: ${text(has)} < ${text(union)}, disk ${text(stored)}`,
         );
     }
+  }
+}
+
+/** What waits is given back: all that may be left is what no mark has been sent behind yet. */
+function checkBudgets(world: World): void {
+  for (const { budget, sessions } of world.isolates) {
+    const most = sessions.size * (1 + world.hosts.length) * (world.bounds.markBytes + 2_000);
+    if (budget.used < 0 || budget.used > most)
+      world.fail(`${Math.round(budget.used)} bytes of an isolate are in use and nothing goes on`);
   }
 }
 

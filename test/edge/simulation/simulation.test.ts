@@ -22,7 +22,7 @@ const MUST_HAPPEN: Readonly<Record<string, number>> = {
   "attach: client": 2_000,
   "attach: told": 1_000,
   "attach: lost": 300,
-  "attach: owed": 50,
+  "attach: owed": 30,
   "attach: placed": 100,
   replays: 2_000,
   repairs: 500,
@@ -39,6 +39,10 @@ const MUST_HAPPEN: Readonly<Record<string, number>> = {
   "closed before it was used": 20,
   "message during closing": 10,
   "write around a sleep": 200,
+  "crash between two stores": 20,
+  "ordered stop": 50,
+  "a Sprite had no room for content": 200,
+  held: 50,
 };
 
 describe("the edge, its Sprites, its browsers and everything that can go wrong between them", () => {

@@ -25,7 +25,7 @@ export interface Variant {
 }
 
 /** What the parts did in the run that goes on; runs do not overlap. */
-export const gauge = { replays: 0, repairs: 0, twice: 0, overflows: 0 };
+export const gauge = { replays: 0, repairs: 0, twice: 0, overflows: 0, held: 0 };
 
 class WatchedFollow extends Follow {
   #corrected = false;
@@ -46,6 +46,12 @@ class WatchedFollow extends Follow {
 }
 
 class WatchedUpstream extends Upstream {
+  override clogChanged(): void {
+    const { open } = this;
+    super.clogChanged();
+    if (open && !this.open) gauge.held++;
+  }
+
   override send(message: string): boolean {
     const fits = super.send(message);
     if (!fits) gauge.overflows++;
@@ -122,6 +128,12 @@ class SwallowsLost extends WatchedUpstream {
   }
 }
 
+class HoldsBackForGood extends WatchedUpstream {
+  override clogChanged(): void {
+    if (this.open) super.clogChanged();
+  }
+}
+
 class SleepsThroughCrashes extends WatchedUpstream {
   constructor(home: GroupId, deps: UpstreamDeps) {
     super(home, { ...deps, follows: () => false });
@@ -175,6 +187,7 @@ export const MUTANTS: readonly Variant[] = [
   { name: "only replays are repaired", parts: { ...parts, Follow: TrustsTheClientsMemory } },
   { name: "an overflowed queue is dropped without a mark", parts: { ...parts, Upstream: NoMark } },
   { name: "the loss of an upstream is swallowed", parts: { ...parts, Upstream: SwallowsLost } },
+  { name: "who has not read is never attached again", parts: { ...parts, Upstream: HoldsBackForGood } },
   { name: "a lost upstream is not opened again", parts: { ...parts, Upstream: SleepsThroughCrashes } },
   { name: "a replica's known counts as an acknowledgement", parts: { ...parts, Upstream: ReplicaAcks } },
   { name: "content on its way is not owed", parts: { ...parts, Follow: NoEvidence } },

@@ -35,6 +35,7 @@ export class World {
   readonly proxyStarts: boolean;
   readonly sleepAfterMs: number;
   readonly bounds: Bounds;
+  readonly isolateBytes: number;
   /** How many messages may wait on a Sprite for what they depend on. */
   readonly spriteRoom: number;
   callFailures: number;
@@ -62,7 +63,6 @@ export class World {
     this.groups = POOL.groups.slice(0, 1 + chance.below(3));
     this.maps = POOL.maps.filter(({ group }) => this.groups.some(({ id }) => id === group));
     this.accounts = POOL.accounts.slice(0, chance.below(3));
-    this.isolates = Array.from({ length: 1 + chance.below(3) }, () => new Isolate(this));
     this.proxyStarts = chance.chance(0.5);
     this.sleepAfterMs = chance.pick([2_000, 4_000, 8_000]);
     this.#delays = chance.pick([
@@ -83,14 +83,10 @@ export class World {
     this.callFailures = chance.pick([0, 0, 0.05]);
     this.#pad = chance.pick([0, 40, 200]);
     this.spriteRoom = chance.pick([1, 3, 1_000]);
-    const small = chance.chance(0.4);
-    this.bounds = small
-      ? {
-          ...LIMITS,
-          upstreamQueueBytes: chance.between(300, 1_500),
-          sessionPendingBytes: chance.between(900, 3_000),
-        }
-      : LIMITS;
+    const small = chance.chance(0.5);
+    this.isolateBytes = small ? chance.between(6_000, 40_000) : LIMITS.isolateBytes;
+    this.bounds = small ? smallBounds(chance) : LIMITS;
+    this.isolates = Array.from({ length: 1 + chance.below(3) }, () => new Isolate(this));
   }
 
   /** The first clients come. */
@@ -237,4 +233,17 @@ export class World {
     } else if (!covers(host.everDurable.get(claim.id), claim))
       this.fail(`${client.name} was told that more of ${claim.id} is stored than is`);
   }
+}
+
+/** So little that everything overflows. What clients may leave unread has no end: no socket of theirs may be closed. */
+function smallBounds(chance: Chance): Bounds {
+  return {
+    sessionBytes: chance.between(3_000, 20_000),
+    upstreamQueueBytes: chance.between(300, 1_500),
+    sessionPendingBytes: chance.between(900, 3_000),
+    clientUnreadBytes: chance.between(3_000, 30_000),
+    clientUnreadMaxBytes: Number.POSITIVE_INFINITY,
+    spriteUnreadBytes: chance.between(800, 4_000),
+    markBytes: chance.between(300, 1_000),
+  };
 }
