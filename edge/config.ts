@@ -23,6 +23,11 @@ const common = {
   }),
   SPRITE_SLEEP_AFTER: z.coerce.number().min(0).default(LIMITS.sleepAfterSeconds),
   SPRITE_DURABILITY: z.enum(["flush", "fsync"]),
+  /** Where Sprites back themselves up: `s3://bucket/prefix`, or an absolute directory; not at all when it is empty. */
+  SPRITE_BACKUP: z
+    .string()
+    .regex(/^(s3:\/\/[^/]|\/|$)/, "must be s3://bucket/prefix or an absolute directory")
+    .optional(),
   /** The address under which Sprites reach this edge, `wss://…/sync`, to follow parent groups in other homes. */
   SYNC_URL: z.url({ protocol: /^wss?$/ }),
   /** Whom the edge lets in, and the secrets by which it knows them; see `parseClientAuth`. */

@@ -85,5 +85,7 @@ function spriteEnv(config: EdgeConfig, home: string): Readonly<Record<string, st
     SPRITE_SLEEP_AFTER: String(config.SPRITE_SLEEP_AFTER),
     SPRITE_DURABILITY: config.SPRITE_DURABILITY,
     SYNC_URL: config.SYNC_URL,
+    // How the bucket is reached is secret, and comes as PASS_KEYS does.
+    ...(config.SPRITE_BACKUP ? { SPRITE_BACKUP: config.SPRITE_BACKUP } : {}),
   };
 }

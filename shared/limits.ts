@@ -89,6 +89,10 @@ export const LIMITS = {
   upstreamSilenceMs: 15_000,
   /** How long an ordered shutdown may take; below the 10 s of the Machine's stop_config. */
   shutdownMs: 8_000,
+  /** What a shutdown leaves for a last backup: with the stores that are waited for, it must fit into `shutdownMs`. */
+  backupAtStopMs: 2_000,
+  /** How long a backup may keep a Sprite awake that could sleep. What is not done then is done by the next period. */
+  backupAwakeMs: 300_000,
   /** How long content waits on a Sprite for the group that owns it before it is refused. */
   ownerWaitMs: 30_000,
   /**

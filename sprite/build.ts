@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { type BuildOptions, build } from "esbuild";
 import { checksumOf, compiledFileOf } from "./bundle/code-cache.ts";
 import { lateBuiltins } from "./bundle/late-builtins.ts";
-import { lateParts, WASM_PART } from "./bundle/late-parts.ts";
+import { lateParts, lateS3, S3_PART, WASM_PART } from "./bundle/late-parts.ts";
 import { nativeAddons } from "./bundle/native-addons.ts";
 import { BundleDirectory } from "./bundle/output.ts";
 import { tryProgram } from "./bundle/trial.ts";
@@ -28,7 +28,8 @@ export async function buildSprite(directory: string): Promise<void> {
   const addons: Addons = new Map();
   const main = await buildProgram("sprite/main.ts", output, addons);
   const single = await buildProgram("sprite/single.ts", output, addons);
-  await buildWasm(output);
+  await buildPart(WASM_PART, WASM_PART, output);
+  await buildPart(S3_PART, "sprite/storage/backup/s3-place.ts", output);
   await buildCli(output, addons);
   for (const [name, source] of addons) await output.putCopy(name, source);
   await output.putFile("package.json", `${JSON.stringify({ type: "commonjs" })}\n`);
@@ -59,13 +60,23 @@ function common(addons: Addons) {
   } as const satisfies BuildOptions;
 }
 
+/** Loads it with `require`: code that V8 compiled before has no `import()`. */
+function withS3Apart(addons: Addons) {
+  const options = common(addons);
+  return {
+    ...options,
+    plugins: [...options.plugins, lateS3],
+    supported: { "dynamic-import": false },
+  } as const satisfies BuildOptions;
+}
+
 /**
  * CommonJS: ES modules start 60 ms later, most of it because importing `node:http` as one loads Node's `fetch`.
  * @returns the bundle's file.
  */
 async function buildProgram(source: string, output: BundleDirectory, addons: Addons): Promise<string> {
   const { outputFiles } = await build({
-    ...common(addons),
+    ...withS3Apart(addons),
     format: "cjs",
     entryPoints: { [`${basename(source, ".ts")}-program`]: source },
     entryNames: "[name]-[hash]",
@@ -102,12 +113,12 @@ async function buildLauncher(
   await output.put(outputFiles);
 }
 
-async function buildWasm(output: BundleDirectory): Promise<void> {
-  const entryPoints = { [WASM_PART]: WASM_PART };
+/** What programs load only when they need it. */
+async function buildPart(name: string, source: string, output: BundleDirectory): Promise<void> {
   const { outputFiles } = await build({
     ...common(new Map()),
     format: "cjs",
-    entryPoints,
+    entryPoints: { [name]: source },
     outdir: output.path,
   });
   await output.put(outputFiles);

@@ -30,9 +30,29 @@ export interface Config {
   readonly setup: string | undefined;
   /** Socket of a Fly Sprite's runtime. There is one only inside of a Fly Sprite. */
   readonly runtimeSocket: string;
+  /** Where it backs itself up, if anywhere. */
+  readonly backup: BackupConfig | undefined;
   /** The edge's address for clients, to follow foreign parent groups; without it they are not followed. */
   readonly syncUrl: string | undefined;
   readonly logLevel: LogLevel;
+}
+
+type AwsSetting =
+  | "AWS_ACCESS_KEY_ID"
+  | "AWS_SECRET_ACCESS_KEY"
+  | "AWS_SESSION_TOKEN"
+  | "AWS_REGION"
+  | "AWS_ENDPOINT_URL_S3";
+
+export interface BackupConfig {
+  /** An absolute directory, or `s3://bucket/prefix`. */
+  readonly place: string;
+  /** While it stays awake, at most so often. */
+  readonly everyMs: number;
+  /** Days after which generations of backups are removed; `undefined` keeps them all. */
+  readonly keepDays: number | undefined;
+  /** How a bucket is reached, by the names of the AWS tools. */
+  readonly env: Readonly<Record<AwsSetting, string | undefined>>;
 }
 
 const passKeys = z.pipe(
@@ -77,6 +97,16 @@ const ENVIRONMENT = z.object({
   SPRITE_SETUP: z.optional(z.string().check(z.regex(/^[\w.]{1,64}$/, "must be a short name"))),
   SPRITE_RUNTIME_SOCKET: z._default(z.string(), DEFAULT_RUNTIME_SOCKET),
   SYNC_URL: z.optional(z.url({ protocol: /^wss?$/, error: "must be a ws:// or wss:// address" })),
+  SPRITE_BACKUP: z.optional(
+    z.string().check(z.regex(/^(s3:\/\/[^/]|\/|$)/, "must be an absolute directory or s3://bucket/prefix")),
+  ),
+  SPRITE_BACKUP_EVERY: z._default(wholeNumber("minutes between two backups", 60 * 24 * 365), 15),
+  SPRITE_BACKUP_KEEP_DAYS: z._default(wholeNumber("days, 0 for ever", 36_500), 0),
+  AWS_ACCESS_KEY_ID: z.optional(z.string()),
+  AWS_SECRET_ACCESS_KEY: z.optional(z.string()),
+  AWS_SESSION_TOKEN: z.optional(z.string()),
+  AWS_REGION: z.optional(z.string()),
+  AWS_ENDPOINT_URL_S3: z.optional(z.url({ protocol: /^https?$/, error: "must be an http(s) address" })),
   LOG_LEVEL: z._default(oneOf(LOG_LEVELS), "info"),
 });
 
@@ -103,7 +133,21 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     durability: values.SPRITE_DURABILITY,
     setup: values.SPRITE_SETUP,
     runtimeSocket: values.SPRITE_RUNTIME_SOCKET,
+    backup: values.SPRITE_BACKUP
+      ? Object.freeze({
+          place: values.SPRITE_BACKUP,
+          everyMs: values.SPRITE_BACKUP_EVERY * 60_000,
+          keepDays: values.SPRITE_BACKUP_KEEP_DAYS || undefined,
+          env: Object.freeze(awsOf(values)),
+        })
+      : undefined,
     syncUrl: values.SYNC_URL,
     logLevel: values.LOG_LEVEL,
   });
+}
+
+function awsOf(values: Partial<BackupConfig["env"]>): BackupConfig["env"] {
+  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL_S3 } =
+    values;
+  return { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL_S3 };
 }

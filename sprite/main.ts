@@ -23,13 +23,16 @@ async function main(): Promise<void> {
   const storage = openStorage(config.data, { durability: config.durability });
   // It may fail before the Sprite is there to say so; that must not end the process.
   storage.catch(() => undefined);
-  const [{ routeCojsonLog }, { openGuestApi }, { PeriodCount }, { Sprite }] = await Promise.all([
-    import("./cojson-log.ts"),
-    import("./guest-api.ts"),
-    import("./period-count.ts"),
-    import("./sprite.ts"),
-  ]);
+  const [{ makeBackups }, { routeCojsonLog }, { openGuestApi }, { PeriodCount }, { Sprite }] =
+    await Promise.all([
+      import("./backups.ts"),
+      import("./cojson-log.ts"),
+      import("./guest-api.ts"),
+      import("./period-count.ts"),
+      import("./sprite.ts"),
+    ]);
   routeCojsonLog(log);
+  const { backup } = config;
   const { sprite } = await Sprite.start({
     role: {
       kind: "home",
@@ -49,6 +52,7 @@ async function main(): Promise<void> {
     sleepAfterMs: config.sleepAfterMs,
     syncUrl: config.syncUrl,
     log,
+    backups: backup && (async () => makeBackups(await storage, backup, `${config.data}.backed-up`, log)),
     onAsleep: () => stopping.stop("asleep"),
   });
   stopping.closes(() => sprite.close(), LIMITS.shutdownMs);

@@ -10,6 +10,8 @@ export interface Health {
   readonly ok: boolean;
   /** What the Sprite is doing; `open` = it serves. */
   readonly status: string;
+  /** Whether the last backup was made; absent where none are. A Sprite whose backups fail serves all the same. */
+  readonly backup?: string | undefined;
   /** `ok`, `opening`, or `failed`: the disk takes no writes. */
   readonly storage: string;
   /** What a fleet has installed here, by the name that the fleet gave it. */

@@ -1,18 +1,15 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import type { StorageAPI } from "cojson";
 import type { WebSocket } from "ws";
 import packageJson from "../package.json" with { type: "json" };
 import { helloMessage } from "../shared/control.ts";
 import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
-import type { GroupId } from "../shared/ids.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
-import type { Log } from "../shared/log.ts";
-import { type PassKeys, signSpritePass } from "../shared/pass.ts";
+import { signSpritePass } from "../shared/pass.ts";
+import type { Backups } from "./backups.ts";
 import { openCrypto } from "./crypto.ts";
 import { Farewell, isMarked } from "./farewell.ts";
 import { checkPass } from "./gatekeeper.ts";
-import type { GuestApi } from "./guest-api.ts";
 import { Hold } from "./hold.ts";
 import { type Home, openHome } from "./home.ts";
 import {
@@ -25,53 +22,21 @@ import {
   onActivity,
   quietMs,
 } from "./idle.ts";
-import type { Listener } from "./listener.ts";
 import { Parents } from "./parents.ts";
-import type { PeriodCount } from "./period-count.ts";
 import { type Health, type Idleness, spriteHandlers } from "./server.ts";
+import type { SpriteDeps, SpriteStorage } from "./sprite-deps.ts";
 import { TimeGaps } from "./time-gaps.ts";
 import { Upstream } from "./upstream.ts";
 import { waitWhile } from "./wait-while.ts";
 
-/** Whose server this is: one home's, behind the edge; or everybody's, for browsers directly (`npm run single`). */
-export type Role =
-  | {
-      readonly kind: "home";
-      readonly home: GroupId;
-      readonly passKeys: PassKeys;
-      readonly periods: PeriodCount;
-    }
-  | { readonly kind: "single" };
-
-/** cojson's storage; one that knows whether its disk takes writes says so. */
-export type SpriteStorage = StorageAPI & { readonly state?: { readonly kind: "ok" | "failed" } };
-
-export interface SpriteDeps {
-  readonly role: Role;
-  /** Opens the storage. If it fails, the Sprite refuses everybody until it sleeps. */
-  readonly openStorage: () => Promise<SpriteStorage>;
-  /** It may listen already; the Sprite closes it. */
-  readonly listener: Listener;
-  /** 0 = never. */
-  readonly sleepAfterMs: number;
-  /** The edge's address for clients; without it foreign parent groups are not followed. */
-  readonly syncUrl?: string | undefined;
-  /** What a fleet has installed here, by the name that the fleet gave it. */
-  readonly setup?: string | undefined;
-  /**
-   * The runtime of the Fly Sprite that this runs in. That one starts the process again when it ends, and pauses it when
-   * nothing is connected: so a process that nobody has visited waits there instead of ending.
-   */
-  readonly guest?: GuestApi | undefined;
-  readonly log: Log;
-  /** Nothing happened for a while, and all upstreams are closed; {@link Sprite.close} is what remains to be done. */
-  readonly onAsleep: () => void;
-}
+export type { Role, SpriteDeps, SpriteStorage } from "./sprite-deps.ts";
 
 /** How often the idle time is looked at, at the most. */
 const IDLE_CHECK_MS = 1_000;
 /** How often it is looked whether something has to be held awake for. */
 const HOLD_CHECK_MS = 1_000;
+/** How often it is looked whether a backup is due. */
+const BACKUP_CHECK_MS = 1_000;
 /** It goes to sleep by request only after this much idle time: somebody who has just come is about to say something. */
 const LEAST_IDLE_MS = 2_000;
 /** How long a shutdown waits for the other side to answer a close frame. */
@@ -98,6 +63,7 @@ export class Sprite {
   private storage: SpriteStorage | undefined;
   private parents: Parents | undefined;
   private farewell: Farewell | undefined;
+  private backups: Backups | undefined;
   private idle: IdleState = awakeAt(performance.now());
   private readonly hold: Hold | undefined;
   private readonly gaps = new TimeGaps(LIMITS.upstreamSilenceMs);
@@ -128,7 +94,10 @@ export class Sprite {
     const sprite = new Sprite(deps);
     const port = await deps.listener.port;
     sprite.every(LIMITS.pingIntervalMs, () => sprite.ping());
-    sprite.every(HOLD_CHECK_MS, () => sprite.hold?.check(sprite.pendingStores));
+    sprite.every(HOLD_CHECK_MS, () =>
+      sprite.hold?.check(sprite.pendingStores + (sprite.backups?.running ? 1 : 0)),
+    );
+    sprite.every(BACKUP_CHECK_MS, () => sprite.phase === "open" && sprite.backups?.check());
     if (deps.sleepAfterMs > 0) sprite.every(sprite.idleCheckMs, () => sprite.checkIdle());
     return { sprite, port };
   }
@@ -160,6 +129,7 @@ export class Sprite {
         const pass = () => signSpritePass(role.home, role.passKeys);
         this.parents = new Parents({ home, syncUrl, pass, log, onActivity: () => this.touch() });
       }
+      this.backups = await this.deps.backups?.();
       this.home = home;
       this.storage = storage;
       if (this.phase === "opening") this.phase = "open";
@@ -180,6 +150,7 @@ export class Sprite {
       status: this.phase,
       storage,
       setup: this.deps.setup,
+      backup: this.backups?.health,
     };
   }
 
@@ -293,8 +264,15 @@ export class Sprite {
 
   private checkIdle(): void {
     if (this.phase === "stopping" || this.phase === "asleep") return;
-    this.idle = evaluate(this.idle, performance.now(), this.busyness(), this.idleRule);
-    if (this.idle.kind === "asleep") void this.fallAsleep("nothing happens");
+    const now = performance.now();
+    const idle = evaluate(this.idle, now, this.busyness(), this.idleRule);
+    // Before it refuses anybody: who comes while it backs itself up is served as ever.
+    if (idle.kind === "asleep" && this.backups?.readyToSleep() === false) {
+      this.idle = { kind: "awake", quietMs: quietMs(this.idle, now, this.idleRule), checkedAt: now };
+      return;
+    }
+    this.idle = idle;
+    if (idle.kind === "asleep") void this.fallAsleep("nothing happens");
   }
 
   private busyness(): Busyness {
@@ -333,6 +311,7 @@ export class Sprite {
     const home = await this.opening;
     if (home) {
       await waitWhile(() => home.ledger.pending > 0, LIMITS.shutdownMs / 2);
+      await this.backups?.close(LIMITS.backupAtStopMs);
       await home.close();
     }
     // The last frames are on their way: the process must not end under them.

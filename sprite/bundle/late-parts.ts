@@ -27,6 +27,19 @@ export const lateParts: Plugin = {
   },
 };
 
+/** The client of S3, in a file of its own: 1.5 MB that only a Sprite with backups in a bucket reads, when it makes one. */
+export const S3_PART = "s3-place";
+
+/** Leaves {@link S3_PART} out of a program. */
+export const lateS3: Plugin = {
+  name: "late-s3",
+  setup(build) {
+    build.onResolve({ filter: /\/s3-place\.ts$/ }, ({ kind }) =>
+      kind === "entry-point" ? undefined : { path: `./${S3_PART}.js`, external: true },
+    );
+  },
+};
+
 const NAMESPACE = "late-parts";
 /** Marks our own question for the package itself. */
 const REAL = Symbol("the package itself");

@@ -6,6 +6,7 @@ import { StorageKnownState } from "cojson/dist/storage/knownState.js";
 import type { CorrectionCallback, StorageReconciliationAcquireResult } from "cojson/dist/storage/types.js";
 import type { PeerID } from "cojson/dist/sync.js";
 import { LRUCache } from "lru-cache";
+import type { BackupReport, OwnBackupOptions } from "./backup/index.ts";
 import type { StorageState } from "./committer.ts";
 import type { Engine } from "./engine.ts";
 import { isStorableId } from "./format.ts";
@@ -89,6 +90,13 @@ export class SpriteStorage implements StorageAPI {
     const [tree, damages] = await Promise.all([journal.treeHash(length), this.damages()]);
     const all = createHash("sha256").update(journal.key).update(tree).update(JSON.stringify(damages));
     return `${length}-${all.digest("base64url")}`;
+  }
+
+  /** Backs the store up while it is served from. @throws SpriteSyncError when the place does not take it */
+  async backUp(options: OwnBackupOptions): Promise<BackupReport> {
+    // Loaded when it is needed: most starts need it never.
+    const { backUpOwnStore } = await import("./backup/index.ts");
+    return backUpOwnStore(this.#engine, options);
   }
 
   async load(

@@ -44,6 +44,12 @@ describe("limits", () => {
     );
   });
 
+  test("an ordered shutdown has time for what it waits for, a last backup and the goodbyes", () => {
+    const goodbyeMs = 1_000;
+    expect(LIMITS.shutdownMs / 2 + LIMITS.backupAtStopMs + goodbyeMs).toBeLessThan(LIMITS.shutdownMs);
+    expect(LIMITS.backupAtStopMs).toBeLessThan(LIMITS.backupAwakeMs);
+  });
+
   test("private close codes are in the application's range", () => {
     expect(CLOSE.asleep).toBeGreaterThanOrEqual(4000);
     expect(CLOSE.asleep).toBeLessThan(5000);

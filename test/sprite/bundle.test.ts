@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { cp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -9,9 +10,13 @@ import { buildSprite } from "../../sprite/build.ts";
 import { LATE_BUILTINS, standIn } from "../../sprite/bundle/late-builtins.ts";
 import { lateParts } from "../../sprite/bundle/late-parts.ts";
 import { tryProgram } from "../../sprite/bundle/trial.ts";
+import { listBackups, openPlace } from "../../sprite/storage/backup/index.ts";
 import { openStorage } from "../../sprite/storage/index.ts";
 import { SPRITE_BUNDLE } from "../support/sprite-bundle.ts";
-import { temporaryDirectory } from "./support.ts";
+import { until } from "../support/until.ts";
+import { BUCKET, startS3 } from "./storage/backup/s3-server.ts";
+import { contentOf, idOf, storeDone } from "./storage/content.ts";
+import { newAccount, newGroup, PASS_SECRET, temporaryDirectory } from "./support.ts";
 
 const run = promisify(execFile);
 const require = createRequire(import.meta.url);
@@ -103,6 +108,34 @@ test("The program for maintenance is in a bundle, and what only that needs is no
   const program = await readFile((await filesOf(directory)).program, "utf8");
   expect(program).toContain("node_modules/hypercore/");
   expect(program).not.toMatch(/node_modules\/(@aws-sdk|@smithy|zod\/v4\/classic)/);
+});
+
+test("A bundled Sprite has the client of S3 in a part of its own, and backs itself up with it", async () => {
+  const aws = (await startS3()) as Record<string, string>;
+  const directory = temporaryDirectory();
+  const env = {
+    SPRITE_HOME: newGroup(newAccount()).id,
+    PASS_KEYS: PASS_SECRET,
+    PORT: "0",
+    SPRITE_DATA: join(directory, "store"),
+    SPRITE_BACKUP: `s3://${BUCKET}/bundled`,
+    SPRITE_BACKUP_EVERY: "0",
+    ...aws,
+  };
+  const storage = await openStorage(join(directory, "store"));
+  await storeDone(storage, contentOf({ id: idOf(1), coSession: 1, after: 0, count: 2 }));
+  await storage.close();
+  const child = execFile(process.execPath, [SPRITE_BUNDLE], { env });
+  let said = "";
+  child.stdout?.on("data", (text) => {
+    said += text;
+  });
+  await until(() => said.includes('"backed up"'), { what: "a backup" });
+  child.kill("SIGTERM");
+  expect((await once(child, "exit"))[0]).toBe(0);
+  const place = await openPlace(env.SPRITE_BACKUP, aws);
+  expect(await listBackups(place)).toMatchObject([{ covalues: 1 }]);
+  await place.close();
 });
 
 describe("A part of Node that is loaded late", () => {

@@ -1,6 +1,9 @@
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { openPlace, restoreBackup } from "../../sprite/storage/backup/index.ts";
 import { until } from "../support/until.ts";
 import { MAIN, run, SINGLE, startProcess } from "./own-process.ts";
+import { BUCKET, startS3 } from "./storage/backup/s3-server.ts";
 import {
   asGroupId,
   connect,
@@ -82,6 +85,36 @@ test("Idle, it tells its sockets, exits 0 by itself, and starts again with all i
 
   const again = await startProcess(group.id, data);
   expect((await loadFresh(again, map.id)).get("colour")).toBe("blue");
+});
+
+test("It backs itself up before it sleeps, to a bucket, and another Sprite starts from there with all it had", async () => {
+  const { node, group, map } = writer();
+  const data = temporaryDirectory();
+  const aws = (await startS3()) as Record<string, string>;
+  const place = `s3://${BUCKET}/sprites`;
+  const settings = { SPRITE_BACKUP: place, SPRITE_SLEEP_AFTER: "1", ...aws };
+  const sprite = await startProcess(group.id, data, settings);
+  const { peerId } = await connect(node, sprite);
+  map.set("colour", "blue", "trusting");
+  await node.syncManager.waitForSyncWithPeer(peerId, map.id, 5_000);
+  expect(await sprite.exit).toBe(0);
+  expect(sprite.lines.filter((line) => line.includes('"backed up"'))).toHaveLength(1);
+
+  const restored = temporaryDirectory();
+  const bucket = await openPlace(place, aws);
+  await restoreBackup(bucket, join(restored, "store"));
+  await bucket.close();
+  const again = await startProcess(group.id, restored, {
+    SPRITE_BACKUP: "s3://no-such-bucket/at-all",
+    ...aws,
+  });
+  expect((await loadFresh(again, map.id)).get("colour")).toBe("blue");
+  // A last try when it is stopped, which fails, is no reason to fail.
+  again.process.kill("SIGTERM");
+  expect(await again.exit).toBe(0);
+  const log = [...sprite.lines, ...again.lines].join("\n");
+  expect(log).toContain("the backup failed");
+  expect(log).not.toContain(aws.AWS_SECRET_ACCESS_KEY);
 });
 
 test("A process that is not told what it needs says all of it and exits 1", async () => {

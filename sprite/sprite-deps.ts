@@ -1,0 +1,45 @@
+import type { StorageAPI } from "cojson";
+import type { GroupId } from "../shared/ids.ts";
+import type { Log } from "../shared/log.ts";
+import type { PassKeys } from "../shared/pass.ts";
+import type { Backups } from "./backups.ts";
+import type { GuestApi } from "./guest-api.ts";
+import type { Listener } from "./listener.ts";
+import type { PeriodCount } from "./period-count.ts";
+
+/** Whose server this is: one home's, behind the edge; or everybody's, for browsers directly (`npm run single`). */
+export type Role =
+  | {
+      readonly kind: "home";
+      readonly home: GroupId;
+      readonly passKeys: PassKeys;
+      readonly periods: PeriodCount;
+    }
+  | { readonly kind: "single" };
+
+/** cojson's storage; one that knows whether its disk takes writes says so. */
+export type SpriteStorage = StorageAPI & { readonly state?: { readonly kind: "ok" | "failed" } };
+
+export interface SpriteDeps {
+  readonly role: Role;
+  /** Opens the storage. If it fails, the Sprite refuses everybody until it sleeps. */
+  readonly openStorage: () => Promise<SpriteStorage>;
+  /** It may listen already; the Sprite closes it. */
+  readonly listener: Listener;
+  /** 0 = never. */
+  readonly sleepAfterMs: number;
+  /** The edge's address for clients; without it foreign parent groups are not followed. */
+  readonly syncUrl?: string | undefined;
+  /** What a fleet has installed here, by the name that the fleet gave it. */
+  readonly setup?: string | undefined;
+  /**
+   * The runtime of the Fly Sprite that this runs in. That one starts the process again when it ends, and pauses it when
+   * nothing is connected: so a process that nobody has visited waits there instead of ending.
+   */
+  readonly guest?: GuestApi | undefined;
+  /** Called once the storage is open; without it nothing is backed up. */
+  readonly backups?: (() => Promise<Backups>) | undefined;
+  readonly log: Log;
+  /** Nothing happened for a while, and all upstreams are closed; {@link Sprite.close} is what remains to be done. */
+  readonly onAsleep: () => void;
+}
