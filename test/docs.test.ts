@@ -40,7 +40,7 @@ describe.each(pages)("%s", (page) => {
 describe("docs/settings.md", () => {
   const [edge = "", sprite = ""] = read("docs/settings.md").split("## A Sprite");
   const namesIn = (part: string) =>
-    [...part.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name]) => name ?? "").toSorted();
+    [...part.matchAll(/^\| `([A-Z0-9_]+)` \|/gm)].map(([, name]) => name ?? "").toSorted();
 
   test("lists the settings of the edge, and of a Sprite, all of them and no others", () => {
     expect(namesIn(edge)).toEqual([...EDGE_SETTINGS].toSorted());
