@@ -4,7 +4,6 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { EDGE_SETTINGS } from "../edge/config.ts";
 import { flyctlArguments } from "../ops/deploy-sprite.ts";
-import { readDeployment } from "../ops/deployment.ts";
 import { PLACEMENT_POLICIES } from "../shared/placement.ts";
 import { SPRITE_SETTINGS } from "../sprite/config.ts";
 
@@ -63,21 +62,6 @@ describe("wrangler.toml", () => {
     for (const name of named) expect(EDGE_SETTINGS).toContain(name);
     expect(named).not.toContain("PASS_KEYS");
     expect(named).not.toContain("FLY_API_TOKEN");
-  });
-});
-
-describe("wrangler.toml's environments", () => {
-  test("all have the same bindings and variables, which wrangler does not inherit", async () => {
-    const bindingsOf = async (environment: string | undefined) => {
-      const { worker, vars } = await readDeployment(root, environment, {});
-      return {
-        kv: worker.kv_namespaces.map(({ binding }) => binding),
-        objects: worker.durable_objects.bindings,
-        limits: worker.ratelimits?.map(({ name }) => name),
-        vars: Object.keys(vars).toSorted(),
-      };
-    };
-    expect(await bindingsOf("staging")).toEqual(await bindingsOf(undefined));
   });
 });
 

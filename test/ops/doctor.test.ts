@@ -24,6 +24,8 @@ let original: { wrangler: string; fly: string };
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "doctor-"));
+  // So that no test has to wait for it, which takes seconds.
+  await import("wrangler");
   await cp(join(root, "Dockerfile.sprite"), join(directory, "Dockerfile.sprite"));
   original = {
     wrangler: await readFile(join(root, "wrangler.toml"), "utf8"),
@@ -104,6 +106,19 @@ test("Our files as they are: each placeholder is a problem, with the command tha
       if (script) expect(await readFile(join(root, "package.json"), "utf8")).toContain(`"${script}":`);
     }
   }
+});
+
+test("Our environments have the same bindings and variables, which wrangler does not inherit", async () => {
+  const bindingsOf = async (environment: string | undefined) => {
+    const { worker, vars } = await readDeployment(root, environment, {});
+    return {
+      kv: worker.kv_namespaces.map(({ binding }) => binding),
+      objects: worker.durable_objects.bindings,
+      limits: worker.ratelimits?.map(({ name }) => name),
+      vars: Object.keys(vars).toSorted(),
+    };
+  };
+  expect(await bindingsOf("staging")).toEqual(await bindingsOf(undefined));
 });
 
 test("An environment that is not there, a file that is none, or an option is refused, and says what there is", async () => {

@@ -2,6 +2,8 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocketServer } from "ws";
+import { PASS_HEADER, verifySpritePass } from "../../shared/pass.ts";
+import { spriteNameOf } from "../../shared/sprite-name.ts";
 import { until } from "../support/until.ts";
 import {
   asGroupId,
@@ -9,6 +11,7 @@ import {
   listen,
   newAccount,
   newGroup,
+  PASS_KEYS,
   startSprite,
   temporaryDirectory,
 } from "./support.ts";
@@ -35,13 +38,15 @@ async function startRecorder() {
   onTestFinished(() => server.close());
   await once(server, "listening");
   const heard: { action: string; id: string }[] = [];
-  server.on("connection", (socket) => {
+  const passes: string[] = [];
+  server.on("connection", (socket, request) => {
+    passes.push(String(request.headers[PASS_HEADER]));
     socket.send(JSON.stringify({ type: "ping", time: Date.now(), dc: "test" }));
     socket.on("message", (data) => {
       for (const text of data.toString().split("\n")) heard.push(JSON.parse(text));
     });
   });
-  return { heard, url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
+  return { heard, passes, url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
 }
 
 test("A change of a parent group in its own home reaches the replica, without any client's help", async () => {
@@ -126,4 +131,18 @@ test("Following a parent does not keep the Sprite awake, and it follows again wh
   await until(() => edge.heard.some(({ id }) => id === parent.id), {
     what: "a load of the parent after waking",
   });
+});
+
+test("It proves to the edge at each connection that it is one of its Sprites", async () => {
+  const { node, group, map } = nested();
+  const edge = await startRecorder();
+  const sprite = await startSprite(group.id, { syncUrl: edge.url });
+  const here = await connect(node, sprite);
+  await node.syncManager.waitForSyncWithPeer(here.peerId, map.id, 5_000);
+  await until(() => edge.passes.length === 1, { what: "the Sprite connecting to the edge" });
+  for (const client of edge.server.clients) client.terminate();
+  await until(() => edge.passes.length === 2, { what: "the Sprite connecting again" });
+  for (const pass of edge.passes) {
+    expect(await verifySpritePass(pass, PASS_KEYS)).toBe(spriteNameOf(asGroupId(group.id)));
+  }
 });
