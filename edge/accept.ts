@@ -90,6 +90,7 @@ function sessionDeps(socket: WebSocket, { request, env, config, client }: Upgrad
       return watchSprite({ connect: () => coordinator(of).fetch(url, upgrade), onAwake, pause });
     },
     tellsSprites: new URL(request.url).searchParams.get("tell") === "sprites",
+    unchanged: (of, records) => locator.unchanged(of, records),
     wants: (onPlaced, pause) =>
       new Wants({ connect: (name) => shard(name).fetch("https://directory/want", upgrade), onPlaced, pause }),
     log,

@@ -170,6 +170,13 @@ export class Follow {
     this.queued = undefined;
   }
 
+  /** The home, asleep, has exactly `state` on its disk. Its next upstream begins with a replay. */
+  homeRests(state: KnownState): void {
+    this.upstreamLost();
+    this.#learn(state);
+    this.acked = this.settled && !isBehind(state, this.state);
+  }
+
   /** The `load` that a new upstream begins with. `reattach` makes the Sprite answer with a `known` in any case. */
   attach(): string {
     this.replay = false;
@@ -186,8 +193,14 @@ export class Follow {
   }
 }
 
+/** Only a client that has something can be ahead of the home: then the home is made to say what it has. */
+export function attachingLoad({ state, text }: LoadMessage): string {
+  const hasSome = state.header || Object.keys(state.sessions).length > 0;
+  return hasSome ? withReattach(text) : text;
+}
+
 /** A load with the member that makes a Sprite answer with a `known` first; the rest of the text stays as it is. */
-export function withReattach(text: string): string {
+function withReattach(text: string): string {
   const end = text.lastIndexOf("}");
   if (end < 0) throw new SpriteSyncError("bad-message", "a load does not end with a brace");
   return `${text.slice(0, end)},"reattach":true}`;

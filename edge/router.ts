@@ -12,44 +12,14 @@ import {
   parseMessage,
   type ReconcileMessage,
 } from "../shared/messages.ts";
-import type { PlacementPolicy } from "../shared/placement.ts";
-import type { Budget } from "./budget.ts";
-import type { Directory, Resolution } from "./directory.ts";
-import { type Follow, withReattach } from "./follow.ts";
+import type { Resolution } from "./directory.ts";
+import { attachingLoad, type Follow } from "./follow.ts";
 import { Follows } from "./follows.ts";
-import type { HomeFollows } from "./home-follows.ts";
 import { Intake, type ValueMessage } from "./intake.ts";
 import type { Interests } from "./interests.ts";
 import { Reconciles } from "./reconcile.ts";
-
-/** The router's way to one Sprite. Opening, waking and closing are the upstream's own business. */
-export interface UpstreamPort {
-  readonly open: boolean;
-  /** Whether what is sent now waits in the queue, because the Sprite is not attached or does not keep up. */
-  readonly waits: boolean;
-  /** Sends now, or queues and attaches. `false`: the queue was full and is dropped; its values need a repair. */
-  send(message: string): boolean;
-  /** Every replayed `load` has been answered. */
-  repaired(): void;
-  /** Attaches if it is not attached, with nothing to send. */
-  attach(): void;
-}
-
-export interface RouterDeps {
-  readonly directory: Directory;
-  readonly policy: PlacementPolicy;
-  readonly upstream: (home: GroupId) => UpstreamPort;
-  readonly toClient: (message: string) => void;
-  /** Asks to be told, through {@link Router.placed}, when an id gets a home. */
-  readonly want: (id: CoValueId) => void;
-  readonly pause: (attempt: number) => Promise<void>;
-  /** The client acknowledged a reconciliation: only this edge itself can have asked for it. */
-  readonly clientAcked: (batch: string) => void;
-  /** For what waits for the directory. */
-  readonly pending: Budget;
-  readonly interests: Interests;
-  readonly newFollow: (id: CoValueId, at: HomeFollows) => Follow;
-}
+import type { RouterDeps } from "./router-deps.ts";
+import { SleepCheck } from "./sleep-check.ts";
 
 /**
  * Decides where each message of one session goes (design §3). Knows no socket and no timer.
@@ -59,6 +29,7 @@ export interface RouterDeps {
  * 2. A plain `known` from a Sprite that is not the value's home never reaches the client: it would read "stored".
  * 3. `known {header:false}` is made up here only for ids that surely have no home.
  * 4. Whatever an upstream loses is repaired when it is attached again ({@link Follow}).
+ * 5. A `known` is made up here only for a home that sleeps and had exactly that when it fell asleep ({@link SleepCheck}).
  */
 export class Router {
   readonly #deps: RouterDeps;
@@ -68,6 +39,7 @@ export class Router {
   /** What the client has of the ids that it asked for and nobody has created yet. */
   readonly #unknown = new Map<CoValueId, KnownState>();
   readonly #reconciles = new Reconciles();
+  readonly #sleepCheck: SleepCheck;
   /** Follows whose home is only guessed: the Sprite that sent content of a value this isolate had not met. */
   readonly #guessed = new Set<CoValueId>();
 
@@ -75,6 +47,12 @@ export class Router {
     this.#deps = deps;
     this.#interests = deps.interests;
     this.#follows = new Follows(deps.newFollow);
+    this.#sleepCheck = new SleepCheck({
+      unchanged: deps.unchanged,
+      onUnchanged: (home, loads, boot) => this.#restAt(home, loads, boot),
+      onOther: (home, loads) => this.#sendLoads(home, loads),
+      held: deps.pending,
+    });
     this.#intake = new Intake({
       directory: deps.directory,
       policy: deps.policy,
@@ -190,9 +168,27 @@ export class Router {
 
   #clientLoads(message: LoadMessage, home: GroupId): void {
     this.#follows.begin(message.id, home).clientLoads(message);
-    const hasSome = message.state.header || Object.keys(message.state.sessions).length > 0;
-    // Only a client that has something can be ahead of the home: then the home is made to say what it has.
-    this.#send(home, hasSome ? withReattach(message.text) : message.text);
+    const mayRest = message.state.header && this.#deps.upstream(home).rests;
+    if (!mayRest || !this.#sleepCheck.hold(home, message)) this.#send(home, attachingLoad(message));
+  }
+
+  #sendLoads(home: GroupId, loads: readonly LoadMessage[]): void {
+    for (const load of loads) this.#send(home, attachingLoad(load));
+  }
+
+  /** The home sleeps and has what the client has: it is not woken, but watched, and asked when somebody else has woken it. */
+  #restAt(home: GroupId, loads: readonly LoadMessage[], boot: string): void {
+    const upstream = this.#deps.upstream(home);
+    if (!upstream.rest(boot)) {
+      this.#sendLoads(home, loads);
+      return;
+    }
+    for (const { id, state } of loads) {
+      this.#follows.get(id)?.homeRests(state);
+      this.#deps.toClient(knownStateMessage("known", id, state));
+    }
+    // Meanwhile the client may have told that it has more.
+    if (this.owes(home)) upstream.attach();
   }
 
   #clientSends(message: ContentMessage, home: GroupId): void {
@@ -329,6 +325,11 @@ export class Router {
   }
 
   #send(home: GroupId, message: string): void {
+    for (const load of this.#sleepCheck.release(home)) this.#sendNow(home, attachingLoad(load));
+    this.#sendNow(home, message);
+  }
+
+  #sendNow(home: GroupId, message: string): void {
     if (!this.#deps.upstream(home).send(message)) this.#dropped(home);
   }
 

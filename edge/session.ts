@@ -14,6 +14,7 @@ import { Interests } from "./interests.ts";
 import { type Account, type IsolateBudget, isolateBudget } from "./isolate-budget.ts";
 import { Outbox } from "./outbox.ts";
 import { Router } from "./router.ts";
+import type { SleepCheckDeps } from "./sleep-check.ts";
 import { type SpriteSocket, Upstream } from "./upstream.ts";
 import type { UpstreamState } from "./upstream-state.ts";
 
@@ -33,6 +34,8 @@ export interface SessionDeps {
   readonly watch: (home: GroupId, boot: string, onAwake: () => void, pause: Pause) => () => void;
   /** Whether the client asked to be told when the Sprites that it follows sleep and wake. */
   readonly tellsSprites?: boolean;
+  /** Whether a home sleeps and has exactly this; see `SleepCheckDeps`. */
+  readonly unchanged: SleepCheckDeps["unchanged"];
   readonly wants: (onPlaced: (id: CoValueId, home: GroupId) => void, pause: Pause) => WantsPort;
   readonly log: Log;
   readonly clock?: Clock;
@@ -128,6 +131,10 @@ export class Session {
       policy: deps.policy,
       upstream: (home) => this.#upstream(home),
       toClient: (message) => this.#outbox.push(message),
+      unchanged: async (home, records) => {
+        const boot = await deps.unchanged(home, records);
+        return this.#ended ? new Promise<never>(() => undefined) : boot;
+      },
       want: (id) => this.#wants.add(id),
       pause: this.#pause,
       pending: new Budget(this.#bounds.sessionPendingBytes, this.#budget),

@@ -39,6 +39,8 @@ export type UpstreamEvent =
   /** The client sent something for this home, or it is to be attached for another reason. */
   | { readonly kind: "wanted" }
   | { readonly kind: "opened"; readonly boot: string }
+  /** The Sprite sleeps since the end of period `boot`, and has nothing to tell. */
+  | { readonly kind: "unchanged"; readonly boot: string }
   /** The dial came through, but the Sprite had closed again before the socket was used: nothing was lost. */
   | { readonly kind: "closedUnused"; readonly boot: string; readonly asleep: boolean }
   | { readonly kind: "dialFailed"; readonly permanent: boolean; readonly retryAfterMs: number }
@@ -112,6 +114,8 @@ export function step(state: UpstreamState, event: UpstreamEvent, facts: Facts): 
       return wake(state, event.kind, facts);
     case "opened":
       return state.kind === "waking" ? opened(state, event.boot, facts) : stay(state);
+    case "unchanged":
+      return state.kind === "idle" ? sleepOrRest(state, true, event.boot, facts) : stay(state);
     case "closedUnused":
       return state.kind === "waking" ? closedUnused(state, event, facts) : stay(state);
     case "dialFailed":

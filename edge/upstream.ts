@@ -8,7 +8,7 @@ import type { AwakePeriod } from "./awake-periods.ts";
 import { type Budget, bytesOf, ownText } from "./budget.ts";
 import { Flow } from "./flow.ts";
 import { Outbox } from "./outbox.ts";
-import type { UpstreamPort } from "./router.ts";
+import type { UpstreamPort } from "./router-deps.ts";
 import {
   backoff,
   type Effect,
@@ -109,6 +109,10 @@ export class Upstream implements UpstreamPort {
     return isAttached(this.#state);
   }
 
+  get rests(): boolean {
+    return this.#state.kind === "idle" || this.#state.kind === "asleep";
+  }
+
   get waits(): boolean {
     return !this.open || this.#queue.length > 0 || this.#dropped || this.#isFull(this.#deps.unreadBytes);
   }
@@ -131,8 +135,13 @@ export class Upstream implements UpstreamPort {
   }
 
   attach(): void {
-    const { kind } = this.#state;
-    if (kind === "idle" || kind === "asleep") this.#on({ kind: "wanted" });
+    if (this.rests) this.#on({ kind: "wanted" });
+  }
+
+  rest(boot: string): boolean {
+    if (!this.rests) return false;
+    this.#on({ kind: "unchanged", boot });
+    return true;
   }
 
   /** Every replayed `load` has been answered. */

@@ -45,6 +45,14 @@ export class RouterHarness {
   readonly clientAcked: string[] = [];
   /** Homes whose replayed loads have all been answered, one entry each time. */
   readonly repaired: GroupId[] = [];
+  /** Homes whose upstream is on no way to the Sprite. */
+  readonly resting = new Set<GroupId>();
+  /** Homes that are watched because they need not be woken, each with the awake period that ended. */
+  readonly watched: [GroupId, string][] = [];
+  readonly attached: GroupId[] = [];
+  /** What coordinators were asked about resting homes: about how many values. */
+  readonly questions: [GroupId, number][] = [];
+  answer: (records: readonly string[]) => Promise<string | undefined> = async () => undefined;
   /** Homes whose upstream is open. Others queue. */
   readonly open = new Set<GroupId>();
   /** Homes whose queue is full. */
@@ -61,14 +69,23 @@ export class RouterHarness {
       upstream: (home) => ({
         open: this.open.has(home),
         waits: !this.open.has(home),
+        rests: this.resting.has(home),
+        rest: (boot) => {
+          if (this.resting.has(home)) this.watched.push([home, boot]);
+          return this.resting.has(home);
+        },
         repaired: () => this.repaired.push(home),
         send: (text) => {
           if (this.full.has(home)) return false;
           this.sprite(home).push(parseMessage(text));
           return true;
         },
-        attach: () => undefined,
+        attach: () => this.attached.push(home),
       }),
+      unchanged: (home, records) => {
+        this.questions.push([home, records.length]);
+        return this.answer(records);
+      },
       toClient: (text) => this.toClient.push(parseMessage(text)),
       want: (id) => this.wanted.push(id),
       pending: new Budget(1_000_000),

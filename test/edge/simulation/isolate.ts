@@ -129,6 +129,7 @@ export class SessionHost {
           pause,
           clock,
         }),
+      unchanged: (home, records) => locator.unchanged(home, records),
       wants: (onPlaced, pause) =>
         new Wants({
           connect: () => this.#callShard(() => this.#open(async (server) => world.shards.want(server))),

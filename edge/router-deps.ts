@@ -1,0 +1,43 @@
+import type { CoValueId, GroupId } from "../shared/ids.ts";
+import type { PlacementPolicy } from "../shared/placement.ts";
+import type { Budget } from "./budget.ts";
+import type { Directory } from "./directory.ts";
+import type { Follow } from "./follow.ts";
+import type { HomeFollows } from "./home-follows.ts";
+import type { Interests } from "./interests.ts";
+import type { SleepCheckDeps } from "./sleep-check.ts";
+
+/** The router's way to one Sprite. Opening, waking and closing are the upstream's own business. */
+export interface UpstreamPort {
+  readonly open: boolean;
+  /** Whether what is sent now waits in the queue, because the Sprite is not attached or does not keep up. */
+  readonly waits: boolean;
+  /** Whether it is on no way to the Sprite: to send something may wake that. */
+  readonly rests: boolean;
+  /** Sends now, or queues and attaches. `false`: the queue was full and is dropped; its values need a repair. */
+  send(message: string): boolean;
+  /** Every replayed `load` has been answered. */
+  repaired(): void;
+  /** Attaches if it is not attached, with nothing to send. */
+  attach(): void;
+  /** The Sprite sleeps since the end of period `boot`, and need not be woken: watches it. `false`: it is on its way there. */
+  rest(boot: string): boolean;
+}
+
+export interface RouterDeps {
+  readonly directory: Directory;
+  readonly policy: PlacementPolicy;
+  readonly upstream: (home: GroupId) => UpstreamPort;
+  readonly toClient: (message: string) => void;
+  /** See {@link SleepCheckDeps}. */
+  readonly unchanged: SleepCheckDeps["unchanged"];
+  /** Asks to be told, through {@link Router.placed}, when an id gets a home. */
+  readonly want: (id: CoValueId) => void;
+  readonly pause: (attempt: number) => Promise<void>;
+  /** The client acknowledged a reconciliation: only this edge itself can have asked for it. */
+  readonly clientAcked: (batch: string) => void;
+  /** For what waits for the directory, or to hear whether a home has to be woken. */
+  readonly pending: Budget;
+  readonly interests: Interests;
+  readonly newFollow: (id: CoValueId, at: HomeFollows) => Follow;
+}
