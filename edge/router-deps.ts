@@ -20,8 +20,8 @@ export interface UpstreamPort {
   repaired(): void;
   /** Attaches if it is not attached, with nothing to send. */
   attach(): void;
-  /** The Sprite sleeps since the end of period `boot`, and need not be woken: watches it. `false`: it is on its way there. */
-  rest(boot: string): boolean;
+  /** The Sprite sleeps since the end of period `boot`, and need not be woken: watches it, unless it is on its way there. */
+  rest(boot: string): void;
 }
 
 export interface RouterDeps {

@@ -179,7 +179,7 @@ export class Router {
   /** The home sleeps and has what the client has: it is not woken, but watched, and asked when somebody else has woken it. */
   #restAt(home: GroupId, loads: readonly LoadMessage[], boot: string): void {
     const upstream = this.#deps.upstream(home);
-    if (!upstream.rest(boot)) {
+    if (!upstream.rests) {
       this.#sendLoads(home, loads);
       return;
     }
@@ -187,8 +187,7 @@ export class Router {
       this.#follows.get(id)?.homeRests(state);
       this.#deps.toClient(knownStateMessage("known", id, state));
     }
-    // Meanwhile the client may have told that it has more.
-    if (this.owes(home)) upstream.attach();
+    upstream.rest(boot);
   }
 
   #clientSends(message: ContentMessage, home: GroupId): void {

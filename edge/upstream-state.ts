@@ -115,7 +115,7 @@ export function step(state: UpstreamState, event: UpstreamEvent, facts: Facts): 
     case "opened":
       return state.kind === "waking" ? opened(state, event.boot, facts) : stay(state);
     case "unchanged":
-      return state.kind === "idle" ? sleepOrRest(state, true, event.boot, facts) : stay(state);
+      return unchanged(state, event.boot, facts);
     case "closedUnused":
       return state.kind === "waking" ? closedUnused(state, event, facts) : stay(state);
     case "dialFailed":
@@ -161,6 +161,12 @@ function wake(state: UpstreamState & Tries, why: "wanted" | "awake", facts: Fact
     return to(next, { kind: "stopWatching" }, ...effects);
   }
   return state.kind === "idle" && why === "wanted" ? dial(state, 0, facts) : stay(state);
+}
+
+/** A client that told meanwhile that it has more is owed to the Sprite all the same. */
+function unchanged(state: UpstreamState & Tries, boot: string, facts: Facts): Step {
+  if (facts.waits || facts.owes) return wake(state, "wanted", facts);
+  return state.kind === "idle" ? sleepOrRest(state, true, boot, facts) : stay(state);
 }
 
 /** The way to every dial. */

@@ -138,10 +138,8 @@ export class Upstream implements UpstreamPort {
     if (this.rests) this.#on({ kind: "wanted" });
   }
 
-  rest(boot: string): boolean {
-    if (!this.rests) return false;
+  rest(boot: string): void {
     this.#on({ kind: "unchanged", boot });
-    return true;
   }
 
   /** Every replayed `load` has been answered. */

@@ -49,7 +49,6 @@ export class RouterHarness {
   readonly resting = new Set<GroupId>();
   /** Homes that are watched because they need not be woken, each with the awake period that ended. */
   readonly watched: [GroupId, string][] = [];
-  readonly attached: GroupId[] = [];
   /** What coordinators were asked about resting homes: about how many values. */
   readonly questions: [GroupId, number][] = [];
   answer: (records: readonly string[]) => Promise<string | undefined> = async () => undefined;
@@ -70,17 +69,14 @@ export class RouterHarness {
         open: this.open.has(home),
         waits: !this.open.has(home),
         rests: this.resting.has(home),
-        rest: (boot) => {
-          if (this.resting.has(home)) this.watched.push([home, boot]);
-          return this.resting.has(home);
-        },
+        rest: (boot) => this.watched.push([home, boot]),
         repaired: () => this.repaired.push(home),
         send: (text) => {
           if (this.full.has(home)) return false;
           this.sprite(home).push(parseMessage(text));
           return true;
         },
-        attach: () => this.attached.push(home),
+        attach: () => undefined,
       }),
       unchanged: (home, records) => {
         this.questions.push([home, records.length]);

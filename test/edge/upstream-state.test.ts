@@ -27,6 +27,7 @@ const ALL_EVENTS: readonly UpstreamEvent[] = [
   { kind: "wanted" },
   { kind: "awake" },
   { kind: "opened", boot: "b" },
+  { kind: "unchanged", boot: "b" },
   { kind: "closedUnused", boot: "b", asleep: true },
   { kind: "closedUnused", boot: "b", asleep: false },
   { kind: "dialFailed", permanent: false, retryAfterMs: 0 },
