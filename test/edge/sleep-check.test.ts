@@ -40,7 +40,7 @@ describe("a client that comes back to a home that sleeps", () => {
   /** Lets the coordinator answer its oldest question. */
   const answer = async (boot: string | undefined) => {
     answers.shift()?.resolve(boot);
-    await harness.client();
+    await harness.retry();
   };
 
   test("is told that it has all there is, and the home is watched from the end of that period, not woken", async () => {

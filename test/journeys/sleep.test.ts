@@ -117,6 +117,41 @@ describe("a Sprite that has nothing to do", () => {
     for (const each of [writer, ...readers]) expect(each.closures()).toBe(0);
   });
 
+  test("stays asleep when all clients come back after a deploy of the edge, and they still hear of everything", async () => {
+    const clients = await Promise.all([1, 2, 3].map((n) => client(`tab ${n}`)));
+    const [author, ...readers] = clients;
+    if (!author) throw new Error("no author");
+    const maps = [1, 2].map(() => {
+      const group = author.node.createGroup();
+      group.addMember("everyone", "writer");
+      return group.createMap({ n: 0 });
+    });
+    await author.synced();
+    const copies = await Promise.all(readers.flatMap((reader) => maps.map(({ id }) => reader.load(id))));
+    await Promise.all(clients.map((each) => each.synced()));
+    const clock = await openWire(stack.syncUrl);
+    await silence(stack, clock);
+    const starts = startsOf(stack);
+    await stack.restartEdge();
+    await until(() => clients.every((each) => each.closures() === 1), { what: "all sockets being gone" });
+    // A tab that has all of it asks by hand, so that its answer can be seen.
+    const wire = await openWire(stack.syncUrl);
+    for (const map of maps) {
+      const { header, sessions } = map.core.knownState();
+      wire.send({ action: "load", id: map.id, header, sessions });
+      const answer = await wire.next(({ action, id }) => action === "known" && id === map.id, "an answer");
+      expect(answer).toMatchObject({ header, sessions });
+    }
+    await pings(wire, 2);
+    await wire.close();
+    expect(startsOf(stack)).toBe(starts);
+    maps[0]?.set("n", 1);
+    await until(() => copies.filter((copy) => copy.get("n") === 1).length === readers.length, {
+      what: "the change at every reader",
+    });
+    expect(clients.map((each) => each.closures())).toEqual([1, 1, 1]);
+  }, 60_000);
+
   test("is gone under 100 open, silent clients and stays gone; one keystroke of any of them reaches the other 99", async () => {
     const [one, two] = [await client("one of a hundred"), await client("another")];
     const group = one.node.createGroup();
