@@ -133,7 +133,7 @@ describe("a Sprite that has nothing to do", () => {
     await silence(stack, clock);
     const starts = startsOf(stack);
     await stack.restartEdge();
-    await until(() => clients.every((each) => each.closures() === 1), { what: "all sockets being gone" });
+    await until(() => clients.every((each) => each.closures() > 0), { what: "all sockets being gone" });
     // A tab that has all of it asks by hand, so that its answer can be seen.
     const wire = await openWire(stack.syncUrl);
     for (const map of maps) {
@@ -145,11 +145,12 @@ describe("a Sprite that has nothing to do", () => {
     await pings(wire, 2);
     await wire.close();
     expect(startsOf(stack)).toBe(starts);
+    const closures = clients.map((each) => each.closures());
     maps[0]?.set("n", 1);
     await until(() => copies.filter((copy) => copy.get("n") === 1).length === readers.length, {
       what: "the change at every reader",
     });
-    expect(clients.map((each) => each.closures())).toEqual([1, 1, 1]);
+    expect(clients.map((each) => each.closures())).toEqual(closures);
   }, 60_000);
 
   test("is gone under 100 open, silent clients and stays gone; one keystroke of any of them reaches the other 99", async () => {

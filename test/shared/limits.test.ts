@@ -50,6 +50,14 @@ describe("limits", () => {
     expect(LIMITS.backupAtStopMs).toBeLessThan(LIMITS.backupAwakeMs);
   });
 
+  test("a digest fits into one row, and whoever spreads out is there before the Sprite sleeps again", () => {
+    expect(LIMITS.digestValues * 27).toBeLessThan(2_000_000);
+    expect(LIMITS.digestValues * 27).toBeLessThan(LIMITS.messageChars);
+    expect(LIMITS.watcherSpreadMaxMs).toBeLessThan(LIMITS.sleepAfterSeconds * 1_000);
+    expect(LIMITS.digestMs).toBeLessThan(LIMITS.shutdownMs);
+    expect(LIMITS.unchangedTimeoutMs).toBeLessThan(LIMITS.clientPingTimeoutMs);
+  });
+
   test("private close codes are in the application's range", () => {
     expect(CLOSE.asleep).toBeGreaterThanOrEqual(4000);
     expect(CLOSE.asleep).toBeLessThan(5000);

@@ -29,11 +29,12 @@ export function cycleOf(clients: number): Counts {
     ...NOTHING,
     // Each session dials once.
     subrequest: clients,
-    // Each watches the next period; the first that meets the Sprite reports it.
-    "coordinator request": clients + 1,
-    "row read": 2 * (clients + 1),
-    // The report, and the first that watches: the address and the periods each time.
-    "row written": 4,
+    // Each watches the next period; the first that meets the Sprite reports it; one hands on the digest that it leaves.
+    "coordinator request": clients + 2,
+    // The address and the periods each time, and the digest before.
+    "row read": 2 * (clients + 2) + 1,
+    // The digest; the address and the periods for the report, and for whoever says first that it is over.
+    "row written": 5,
     "sprite start": 1,
   };
 }
