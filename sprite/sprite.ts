@@ -293,7 +293,7 @@ export class Sprite {
     for (const upstream of this.upstreams) upstream.deafen();
     const [messenger] = this.upstreams;
     // After a failed write nobody knows what is on the disk.
-    const isSure = this.storage?.state?.kind !== "failed" && this.pendingStores === 0;
+    const isSure = this.storage?.state?.kind !== "failed" && this.busyness().pendingOnDisk === 0;
     if (messenger && isSure) await this.farewell?.say((text) => messenger.sendAlone(text));
     this.closeUpstreams(CLOSE.asleep);
     this.deps.onAsleep();
