@@ -8,6 +8,7 @@ import type { AwakePeriod, AwakePeriods } from "./awake-periods.ts";
 import * as awakePeriods from "./awake-periods.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Fleet, SpriteRecord } from "./fleet/fleet.ts";
+import { afterCommand, heldFor, type MoveCommand, type MoveGate, type MoveView } from "./move-gate.ts";
 import { nearestFirst, type Position } from "./regions.ts";
 import { failedReply, type Reply } from "./reply.ts";
 import type { FreshPlace } from "./sprite-place.ts";
@@ -17,6 +18,8 @@ import { isWaitingKind, type WaitingKind } from "./waiting.ts";
 export interface Stored {
   readonly sprite: SpriteRecord | undefined;
   readonly periods: AwakePeriods;
+  /** Set while the group is moved to another region, and as long as disks are left over from that. */
+  readonly gate?: MoveGate | undefined;
 }
 
 /** What is kept of the digests of a Sprite: true from the end of period `boot` until it is awake again. */
@@ -173,9 +176,29 @@ export class Coordination {
     );
   }
 
+  /**
+   * Obeys whoever moves the Sprite to another region (move-gate.ts).
+   * @throws SpriteSyncError `overloaded`, `gone`
+   */
+  async move(command: MoveCommand): Promise<MoveView> {
+    // Nobody may be led to the Sprite, or create it, behind the back of a hold.
+    while (command.kind === "hold" && this.#flight) await this.#flight;
+    const stored = afterCommand(await this.#deps.load(), command, this.#clock.now());
+    await this.#deps.save(stored);
+    if (command.kind === "hold") this.#trouble = undefined;
+    if (command.kind === "switch") {
+      this.#deps.publish(command.sprite.home, this.#placeOf(command.sprite, stored.periods));
+      this.#deps.tellWatchers();
+    }
+    return { sprite: stored.sprite, periods: stored.periods, without: stored.gate?.without ?? [] };
+  }
+
   async #locate(home: GroupId, fresh: boolean, near?: Position): Promise<Reply<FreshPlace>> {
     try {
-      const { sprite, periods } = await this.#deps.load();
+      const stored = await this.#deps.load();
+      const { sprite, periods } = stored;
+      const heldMs = heldFor(stored, this.#clock.now());
+      if (heldMs > 0) return failedReply(beingMoved(home, heldMs));
       // Believed to be awake. An outdated one is looked at all the same: asleep, it would wake with its old image.
       if (sprite && periods.awake && !fresh && !this.#deps.fleet().fleet.isOutdated?.(sprite))
         return { ok: true, value: this.#placeOf(sprite, periods) };
@@ -233,9 +256,9 @@ export class Coordination {
   ): Promise<FreshPlace> {
     const sprite = (known && (await this.#wakeKnown(known))) ?? (await this.#create(home, known, near));
     // Read only now: while the fleet worked, a session may have met a new period.
-    const { periods: before } = await this.#deps.load();
-    const periods = { ...before, awake: true };
-    await this.#deps.save({ sprite, periods });
+    const stored = await this.#deps.load();
+    const periods = { ...stored.periods, awake: true };
+    await this.#deps.save({ ...stored, sprite, periods });
     const place = this.#placeOf(sprite, periods);
     // Only here: whoever asked had found no address, or one that does not work. A write of KV costs as much as 33
     // requests, and there is nothing new in it that others need.
@@ -267,7 +290,8 @@ export class Coordination {
     const regions = known?.region
       ? [known.region, ...nearestFirst(allowed, near)]
       : nearestFirst(allowed, near);
-    const found = await fleet.ensure({ home, regions });
+    const without = (await this.#deps.load()).gate?.without ?? [];
+    const found = await fleet.ensure({ home, regions, without });
     return found.state === "running" ? found : fleet.wake(found);
   }
 
@@ -282,6 +306,16 @@ export class Coordination {
 /** A refusal told again, with the pause that is left of it. */
 function repeated({ reply, until }: Trouble, now: number): Reply<never> {
   return reply.ok || reply.retryAfterMs === undefined ? reply : { ...reply, retryAfterMs: until - now };
+}
+
+/** How soon to ask again while a group is moved: it takes seconds to minutes, and the last moment is not known. */
+const MOVING_RETRY_MS = 2_000;
+
+function beingMoved(home: GroupId, heldMs: number): SpriteSyncError {
+  const retryAfterMs = Math.min(heldMs, MOVING_RETRY_MS);
+  return new SpriteSyncError("transient", `the Sprite of ${home} is being moved to another region`, {
+    retryAfterMs,
+  });
 }
 
 function slowFleet(home: GroupId): SpriteSyncError {

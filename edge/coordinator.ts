@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Digest, DigestRecord } from "../shared/digest.ts";
+import { toSpriteSyncError } from "../shared/errors.ts";
 import { asHome, type GroupId, parseCoValueId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { awakeMessage } from "./awake-message.ts";
@@ -10,8 +11,9 @@ import type { Env } from "./env.ts";
 import type { SpriteRecord } from "./fleet/fleet.ts";
 import { fleetOf } from "./fleet-of.ts";
 import { workersLog } from "./log.ts";
+import type { MoveCommand, MoveGate, MoveView } from "./move-gate.ts";
 import type { Position } from "./regions.ts";
-import type { Reply } from "./reply.ts";
+import { failedReply, type Reply } from "./reply.ts";
 import type { CoordinatorApi, FreshPlace, SpritePlace } from "./sprite-place.ts";
 import { waitingRoomOf } from "./waiting-room.ts";
 
@@ -28,7 +30,8 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
   readonly #coordination = new Coordination({
     fleet: () => fleetOf(this.env),
     load: () => this.#load(),
-    save: ({ sprite, periods }) => this.ctx.storage.put(sprite ? { sprite, periods } : { periods }),
+    save: ({ sprite, periods, gate }) =>
+      this.ctx.storage.put({ periods, ...(sprite && { sprite }), ...(gate && { gate }) }),
     publish: (home, place) => this.#publish(home, place),
     loadDigest: () => this.ctx.storage.get<KeptDigest>("digest"),
     saveDigest: (digest) => this.ctx.storage.put("digest", digest),
@@ -59,6 +62,15 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
     return this.#coordination.unchanged(records);
   }
 
+  /** What whoever moves the Sprite asks for; errors travel as data (reply.ts). */
+  async move(command: MoveCommand): Promise<Reply<MoveView>> {
+    try {
+      return { ok: true, value: await this.#coordination.move(command) };
+    } catch (thrown) {
+      return failedReply(toSpriteSyncError(thrown, "transient"));
+    }
+  }
+
   /**
    * `/watch?boot=<period that ended>`: a socket that gets one message when the Sprite is awake in a later period. 503 when
    * no more can be held: the session tries again, and is told at once when it would have been.
@@ -82,8 +94,9 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
   }
 
   async #load(): Promise<Stored> {
-    const stored = await this.ctx.storage.get<unknown>(["sprite", "periods"]);
+    const stored = await this.ctx.storage.get<unknown>(["sprite", "periods", "gate"]);
     return {
+      gate: stored.get("gate") as MoveGate | undefined,
       sprite: stored.get("sprite") as SpriteRecord | undefined,
       periods: (stored.get("periods") as AwakePeriods | undefined) ?? NEVER_AWAKE,
     };

@@ -7,6 +7,7 @@ import { createPacer, type Pacer } from "./fleet/pacer.ts";
 import { createSpritesFleet } from "./fleet/sprites.ts";
 import { workersLog } from "./log.ts";
 import { readRelease } from "./release.ts";
+import { machinesSettings, spriteEnv } from "./sprite-settings.ts";
 
 interface ConfiguredFleet {
   readonly fleet: Fleet;
@@ -34,17 +35,7 @@ export function fleetOf(env: Env): ConfiguredFleet {
 
 function machinesFleet(config: EdgeConfig & { FLEET: "machines" }, env: Env): Fleet {
   return createMachinesFleet({
-    apiUrl: config.FLY_API_URL,
-    appUrl: config.FLY_APP_URL,
-    appName: config.FLY_APP_NAME,
-    token: config.FLY_API_TOKEN,
-    image: config.SPRITE_IMAGE,
-    upgradePercent: config.SPRITE_UPGRADE_PERCENT,
-    guest: { cpu_kind: "shared", cpus: 1, memory_mb: config.SPRITE_MEMORY_MB },
-    volumeSizeGb: config.SPRITE_VOLUME_GB,
-    regions: config.SPRITE_REGIONS,
-    // PASS_KEYS is not here: on Fly it is a secret of the app (docs/deploy.md).
-    spriteEnv: (home) => spriteEnv(config, home),
+    ...machinesSettings(config),
     ...(config.FLY_PACE === "fly" && { pacer: deploymentPacer(env) }),
     fetch: (url, init) => fetch(url, init),
     log: workersLog(logOptions(config)),
@@ -76,16 +67,4 @@ function spritesFleet(config: EdgeConfig & { FLEET: "sprites" }, env: object): F
     fetch: (url, init) => fetch(url, init),
     log: workersLog(logOptions(config)),
   });
-}
-
-/** What every Sprite's server is told, wherever it runs. */
-function spriteEnv(config: EdgeConfig, home: string): Readonly<Record<string, string>> {
-  return {
-    SPRITE_HOME: home,
-    SPRITE_SLEEP_AFTER: String(config.SPRITE_SLEEP_AFTER),
-    SPRITE_DURABILITY: config.SPRITE_DURABILITY,
-    SYNC_URL: config.SYNC_URL,
-    // How the bucket is reached is secret, and comes as PASS_KEYS does.
-    ...(config.SPRITE_BACKUP ? { SPRITE_BACKUP: config.SPRITE_BACKUP } : {}),
-  };
 }

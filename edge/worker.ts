@@ -7,6 +7,7 @@ import { mayOnceMore, tooManySessions } from "./client-limits.ts";
 import { logOptions, parseConfig } from "./config.ts";
 import type { Env } from "./env.ts";
 import { workersLog } from "./log.ts";
+import { operate } from "./operate.ts";
 import { waitingRoomOf } from "./waiting-room.ts";
 
 export { Coordinator } from "./coordinator.ts";
@@ -39,6 +40,8 @@ app.get("/sync/:groupId", (c) => {
     throw new SpriteSyncError("bad-message", "what follows /sync/ must be the id of a group (co_z…)");
   return openSession(c.req.raw, c.env, home);
 });
+
+app.post("/operate/:groupId", async (c) => c.json(await operate(c.req.raw, c.env, c.req.param("groupId"))));
 
 // Everything else is the demo page; a plain 404 where the deployment has no assets.
 app.get("*", (c) => (c.env.ASSETS ? c.env.ASSETS.fetch(c.req.raw) : c.notFound()));

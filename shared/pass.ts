@@ -13,6 +13,9 @@ const ALGORITHM = "HS256";
 /** The audience of passes that Sprites make; no Sprite's name looks like it. */
 const EDGE = "edge";
 
+/** The audience of passes for operators' commands to the edge. */
+const OPERATOR = "operator";
+
 /** What a pass says: this session may open a socket to this Sprite, for this home. */
 export interface Pass {
   readonly sprite: SpriteName;
@@ -60,6 +63,11 @@ export function signSpritePass(home: GroupId, keys: PassKeys): Promise<string> {
   return sign({ home }, EDGE, spriteNameOf(home), keys);
 }
 
+/** A pass for an operator's command on one group: audience = the edge's commands. */
+export function signOperatorPass(home: GroupId, keys: PassKeys): Promise<string> {
+  return sign({ home }, OPERATOR, OPERATOR, keys);
+}
+
 function sign(claims: JWTPayload, audience: string, subject: string, keys: PassKeys): Promise<string> {
   // One look at the clock: with a second's edge between two, the pass would live a second too long and be refused.
   const now = Math.floor(Date.now() / 1_000);
@@ -93,6 +101,15 @@ export async function verifySpritePass(token: string, keys: PassKeys): Promise<S
   const { home, session } = await verify(token, EDGE, keys);
   if (spriteNameOf(home) === session) return spriteNameOf(home);
   throw new SpriteSyncError("bad-pass", "the pass names a home that is not its Sprite's");
+}
+
+/**
+ * Checks the pass of an operator's command.
+ * @throws SpriteSyncError `bad-pass`
+ */
+export async function verifyOperatorPass(token: string, home: GroupId, keys: PassKeys): Promise<void> {
+  const pass = await verify(token, OPERATOR, keys);
+  if (pass.home !== home) throw new SpriteSyncError("bad-pass", "the pass is for another group");
 }
 
 async function verify(token: string, audience: string, keys: PassKeys) {

@@ -20,11 +20,9 @@ export function volumeHandlers(registry: Registry): Record<string, Handler> {
   return {
     Volumes_list: () => ({ status: 200, body: registry.volumes().map(volumeJson) }),
     Volumes_create: async ({ body }) => {
-      const { name, region, size_gb, encrypted } = parse(createVolumeSchema, body);
-      return {
-        status: 200,
-        body: volumeJson(await registry.createVolume({ name, region, size_gb, encrypted })),
-      };
+      const { name, region, size_gb, encrypted, source_volume_id } = parse(createVolumeSchema, body);
+      const volume = await registry.createVolume({ name, region, size_gb, encrypted }, source_volume_id);
+      return { status: 200, body: volumeJson(volume) };
     },
     Volumes_get_by_id: ({ path }) => ({ status: 200, body: volumeJson(registry.volume(lastPart(path))) }),
     Volume_delete: async ({ path }) => {

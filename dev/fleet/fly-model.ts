@@ -105,6 +105,7 @@ export const createMachineSchema = z.looseObject({
 export const createVolumeSchema = z.looseObject({
   name: z.string().regex(/^[a-z0-9_]{1,30}$/, "name must be at most 30 characters of a-z, 0-9 and _"),
   region: z.string().regex(/^[a-z]{3}$/, "region must be a region's code"),
+  source_volume_id: z.string().optional(),
   size_gb: z.number().int().min(1).max(500).default(3),
   encrypted: z.boolean().default(true),
 });

@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { cp, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { newMachineId, newUlid, newVolumeId } from "./fly-ids.ts";
 import type { MachineConfig, MachineRecord, VolumeRecord } from "./fly-model.ts";
@@ -69,10 +69,13 @@ export class Registry {
     );
   }
 
-  async createVolume(input: Omit<VolumeRecord, "id" | "created_at">): Promise<VolumeRecord> {
+  /** @param source a volume whose content it begins with. @throws Refusal 404 when there is no such volume. */
+  async createVolume(input: Omit<VolumeRecord, "id" | "created_at">, source?: string): Promise<VolumeRecord> {
+    const from = source === undefined ? undefined : this.volume(source);
     const volume = { ...input, id: newVolumeId(), created_at: new Date().toISOString() };
-    this.#volumes.set(volume.id, volume);
     await mkdir(this.volumeDir(volume.id), { recursive: true });
+    if (from) await cp(this.volumeDir(from.id), this.volumeDir(volume.id), { recursive: true });
+    this.#volumes.set(volume.id, volume);
     await this.#deps.save();
     return volume;
   }

@@ -34,6 +34,8 @@ export interface SpriteSpec {
   readonly home: GroupId;
   /** Regions in order of preference; the fleet takes the first that has room, if it lets us choose at all. */
   readonly regions: readonly string[];
+  /** Disks that must not be used, by the fleet's ids: a copy that is not complete, or what a move left behind. */
+  readonly without?: readonly string[];
 }
 
 /** What came of making room. */

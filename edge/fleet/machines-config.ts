@@ -37,6 +37,26 @@ export function volumeNameOf(sprite: SpriteName): string {
   return sprite.replaceAll("-", "_").slice(0, VOLUME_NAME_CHARS);
 }
 
+const COPY_NAME_CHARS = 26;
+
+/**
+ * The name of the n-th copy of a Sprite's volume, made when it moved to another region; the 0th is the original. Copies are
+ * told apart by name because a volume has nothing else to write on: whoever looks for a disk takes the one with the lowest
+ * number, since a copy is complete only when its mover says so.
+ */
+export function copyNameOf(sprite: SpriteName, n: number): string {
+  const original = volumeNameOf(sprite);
+  return n === 0 ? original : `${original.slice(0, COPY_NAME_CHARS)}_${String(n).padStart(3, "0")}`;
+}
+
+/** Which copy of this Sprite's volume a name is, or `undefined` when it is another's. */
+export function copyNumberOf(sprite: SpriteName, name: string): number | undefined {
+  const original = volumeNameOf(sprite);
+  if (name === original) return 0;
+  const [, base, digits] = /^(.*)_(\d{3})$/.exec(name) ?? [];
+  return base === original.slice(0, COPY_NAME_CHARS) ? Number(digits) : undefined;
+}
+
 /** Body of `POST …/volumes`. `compute` makes Fly choose a host that has room for the Machine too (§1.3). */
 export function volumeRequest(sprite: SpriteName, region: string, shape: MachineShape) {
   return {
@@ -113,5 +133,6 @@ function httpService() {
   };
 }
 
-export type VolumeRequest = ReturnType<typeof volumeRequest>;
+/** With `source_volume_id` it is a copy of that volume, in whatever region (§1.3). */
+export type VolumeRequest = ReturnType<typeof volumeRequest> & { readonly source_volume_id?: string };
 export type MachineRequest = ReturnType<typeof machineRequest>;

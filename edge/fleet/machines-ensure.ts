@@ -25,6 +25,8 @@ interface Attempt {
   readonly home: GroupId;
   readonly sprite: SpriteName;
   readonly regions: readonly string[];
+  /** Disks that must not be used, nor Machines that mount them. */
+  readonly without: readonly string[];
   /** Regions that refused; they are not asked again: retries tend to land in the same full one (§1.9). */
   readonly full: Set<string>;
   /** Volumes this attempt created, so surely empty: the only ones it may ever delete. */
@@ -46,6 +48,7 @@ export async function ensureMachine(spec: SpriteSpec, deps: EnsureDeps): Promise
     home: spec.home,
     sprite: spriteNameOf(spec.home),
     regions: candidateRegions(spec.regions, deps.regions),
+    without: spec.without ?? [],
     full: new Set(),
     ours: new Set(),
   };
@@ -53,7 +56,10 @@ export async function ensureMachine(spec: SpriteSpec, deps: EnsureDeps): Promise
   let mayTryAgain = true;
   for (let rounds = 1; ; ) {
     const found = await findMachine(attempt.home, deps.api, failure !== undefined);
-    if (found && !isDying(found.state)) return settle(found, attempt, deps);
+    const misled = found && attempt.without.includes(mountedVolume(found) ?? "");
+    if (found && !misled && !isDying(found.state)) return settle(found, attempt, deps);
+    // A Machine that a mover made on its copy and did not live to vouch for: nothing was acknowledged on it.
+    if (found && misled) await deps.api.deleteMachine(found.id);
     if (failure && !mayTryAgain) throw failure;
     // Its name and volume are taken until it is gone; a wait that ends early is answered by the next round's refusal.
     if (found) await deps.api.waitMachine(found, "destroyed");
@@ -115,7 +121,7 @@ async function createMachine(attempt: Attempt, deps: EnsureDeps): Promise<FlyMac
 
 async function volumeFor(attempt: Attempt, deps: EnsureDeps): Promise<ChosenVolume> {
   const { sprite, regions, full } = attempt;
-  const adopted = await adoptVolume(sprite, regions[0] ?? "", deps);
+  const adopted = await adoptVolume(sprite, regions[0] ?? "", deps, attempt.without);
   if (adopted) return adopted;
   const created = await createVolume(sprite, regions, full, deps);
   attempt.ours.add(created.id);

@@ -16,9 +16,12 @@ export const machineSchema = z.object({
   name: z.string().nullish(),
   state: z.string().nullish(),
   region: z.string().nullish(),
+  created_at: z.string().nullish(),
+  updated_at: z.string().nullish(),
   /** The name of `version` before 2026; some answers carry only one of both. */
   instance_id: z.string().nullish(),
   version: z.string().nullish(),
+  host_status: z.string().nullish(),
   config: configSchema.nullish(),
   incomplete_config: configSchema.nullish(),
 });
@@ -32,6 +35,7 @@ export const volumeSchema = z.object({
   created_at: z.string().nullish(),
   attached_machine_id: z.string().nullish(),
   bytes_used: z.number().nullish(),
+  size_gb: z.number().nullish(),
 });
 export type FlyVolume = z.infer<typeof volumeSchema>;
 

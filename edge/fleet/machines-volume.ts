@@ -2,7 +2,7 @@ import { SpriteSyncError, toSpriteSyncError } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
 import type { SpriteName } from "../../shared/sprite-name.ts";
 import type { MachinesApi } from "./machines-api.ts";
-import { type MachineShape, volumeNameOf, volumeRequest } from "./machines-config.ts";
+import { copyNumberOf, type MachineShape, volumeRequest } from "./machines-config.ts";
 import { isVolumeAlive } from "./machines-states.ts";
 import type { FlyVolume } from "./machines-types.ts";
 
@@ -18,35 +18,49 @@ export interface VolumeDeps {
   readonly log: Log;
 }
 
+/** A Sprite's volume, and which copy of it: 0 is the original. */
+export type NumberedVolume = FlyVolume & { readonly copy: number };
+
 /** Volumes of a Sprite that can still be mounted, in no order. */
-export async function volumesOf(sprite: SpriteName, api: MachinesApi): Promise<FlyVolume[]> {
-  const name = volumeNameOf(sprite);
-  return (await api.listVolumes()).filter((volume) => volume.name === name && isVolumeAlive(volume.state));
+export async function volumesOf(sprite: SpriteName, api: MachinesApi): Promise<NumberedVolume[]> {
+  return (await api.listVolumes()).flatMap((volume) => {
+    const copy = copyNumberOf(sprite, volume.name ?? "");
+    return copy !== undefined && isVolumeAlive(volume.state) ? [{ ...volume, copy }] : [];
+  });
 }
 
 /**
  * A volume that is there already, or `undefined`.
  *
  * Several exist when two clients raced and one died before it could delete its own. The one that was written to must
- * win, so the fullest is taken, then the oldest.
+ * win, so the fullest is taken, then the oldest. A move that was broken off leaves a copy, which may be incomplete, so
+ * the original comes before any copy; a move that was finished says by `without` which disk is not to be used.
  */
 export async function adoptVolume(
   sprite: SpriteName,
   fallbackRegion: string,
   { api, log }: VolumeDeps,
+  without: readonly string[] = [],
 ): Promise<ChosenVolume | undefined> {
-  const found = await volumesOf(sprite, api);
+  const found = (await volumesOf(sprite, api)).filter(({ id }) => !without.includes(id));
   if (found.length > 1)
     log.warn({ sprite, volumes: found.length }, "several volumes bear this Sprite's name");
   // A list in summary form leaves `bytes_used` out; the single read has it.
   const read =
-    found.length > 1 ? await Promise.all(found.map(async (v) => (await api.showVolume(v.id)) ?? v)) : found;
+    found.length > 1
+      ? await Promise.all(found.map(async (v) => ({ ...((await api.showVolume(v.id)) ?? v), copy: v.copy })))
+      : found;
   const best = [...read].sort(byFullest)[0];
   return best && { id: best.id, region: best.region || fallbackRegion };
 }
 
-function byFullest(a: FlyVolume, b: FlyVolume): number {
-  return (b.bytes_used ?? 0) - (a.bytes_used ?? 0) || ageOf(a) - ageOf(b) || (a.id < b.id ? -1 : 1);
+function byFullest(a: NumberedVolume, b: NumberedVolume): number {
+  return (
+    a.copy - b.copy ||
+    (b.bytes_used ?? 0) - (a.bytes_used ?? 0) ||
+    ageOf(a) - ageOf(b) ||
+    (a.id < b.id ? -1 : 1)
+  );
 }
 
 function ageOf(volume: FlyVolume): number {

@@ -116,6 +116,25 @@ describe("the Machines fleet survives", { timeout: 30_000 }, () => {
       onlyOne();
     });
 
+    it("a 404 that is not true: the Machine is found again by its name, and no second one is made", async () => {
+      const sprite = await t.fleet.ensure(spec());
+      const answer = { status: 404, body: { error: "machine not found" } };
+      t.fly.host.faults.api("Machines_show", { kind: "answer", answer }, { times: 1 });
+      await expect(t.fleet.wake(sprite)).rejects.toMatchObject({ code: "gone" });
+      expect((await t.fleet.ensure(spec())).id).toBe(sprite.id);
+      onlyOne();
+    });
+
+    it("503 and 500 for a read say nothing about the Machine: `transient`, and nothing is made", async () => {
+      const sprite = await t.fleet.ensure(spec());
+      for (const status of [500, 503]) {
+        const answer = { status, body: { error: "internal" } };
+        t.fly.host.faults.api("Machines_show", { kind: "answer", answer }, { times: 1 });
+        await expect(t.fleet.wake(sprite)).rejects.toMatchObject({ code: "transient" });
+      }
+      onlyOne();
+    });
+
     it("`start` answers 200 with an error inside", async () => {
       const sprite = await t.fleet.ensure(spec());
       await stopped(sprite.id);

@@ -67,6 +67,35 @@ describe("the Machines fleet survives", { timeout: 30_000 }, () => {
       expect(pauses).toEqual([250, 500]);
     });
 
+    it("409, somebody else holds a lease on it: it is read again, and started when the lease is over", async () => {
+      const sprite = await t.fleet.ensure(spec());
+      await stopped(sprite.id);
+      const body = { status: "error", message: "lease currently held by somebody@example.com, expires at …" };
+      const leased = t.fly.host.faults.api(
+        "Machines_start",
+        { kind: "answer", answer: { status: 409, body } },
+        { times: 1 },
+      );
+      expect((await t.fleet.wake(sprite)).state).toBe("running");
+      expect(leased.hits).toBe(1);
+      expect(pauses).toEqual([250]);
+    });
+
+    it("somebody arrives while it is suspending: it is started when it is suspended", async () => {
+      const sprite = await t.fleet.wake(await t.fleet.ensure(spec()));
+      const suspending = { id: sprite.id, name: sprite.name, state: "suspending", region: "fra" };
+      t.fly.host.faults.api(
+        "Machines_show",
+        { kind: "answer", answer: { status: 200, body: suspending } },
+        { times: 1 },
+      );
+      await t.api.post(`/machines/${sprite.id}/suspend`);
+      expect((await t.fleet.wake(sprite)).state).toBe("running");
+      const waits = t.fly.calls("Machines_wait").filter(({ machineId }) => machineId === sprite.id);
+      expect(waits.map(({ query }) => query.state)).toContain("suspended");
+      expect(pauses).toEqual([]);
+    });
+
     it("its host is full: `capacity`, at once", async () => {
       const sprite = await t.fleet.ensure(spec());
       await stopped(sprite.id);

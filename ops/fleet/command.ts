@@ -1,0 +1,45 @@
+import type { ParseArgsOptionsConfig } from "node:util";
+import type { EdgeConfig } from "../../edge/config.ts";
+import type { Fleet } from "../../edge/fleet/fleet.ts";
+import type { MachinesApi } from "../../edge/fleet/machines-api.ts";
+import type { Log } from "../../shared/log.ts";
+
+/** What commands work with. */
+export interface Tools {
+  readonly config: EdgeConfig & { readonly FLEET: "machines" };
+  readonly fleet: Fleet;
+  readonly api: MachinesApi;
+  readonly pause: (ms: number) => Promise<void>;
+  /** For people, while something takes long; not part of the result. */
+  readonly say: (line: string) => void;
+  readonly log: Log;
+}
+
+/** What a command says when it has done its work. */
+export interface Printed {
+  readonly lines: readonly string[];
+  /** The same for `--json`. */
+  readonly json: unknown;
+}
+
+export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
+
+/** One of an operator's commands on the fleet. Without its option that says so, none of them removes anything. */
+export interface Command {
+  readonly usage: readonly [call: string, what: string];
+  /** How many arguments it takes that are not options. */
+  readonly operands: number;
+  readonly options: ParseArgsOptionsConfig;
+  run(operands: readonly string[], options: OptionValues, tools: Tools): Promise<Printed>;
+}
+
+/** Rows with their columns one below the other. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,24 @@
+import { SpriteSyncError } from "../../../shared/errors.ts";
+import type { Command } from "../command.ts";
+import { parseHome } from "../home.ts";
+
+export const destroy: Command = {
+  usage: [
+    "destroy <group> [--yes]",
+    "removes a group's Sprite and its disk for ever; without --yes it only says what that is",
+  ],
+  operands: 1,
+  options: { yes: { type: "boolean" } },
+  async run([group = ""], options, { fleet }) {
+    const home = parseHome(group);
+    const sprite = await fleet.find(home);
+    if (!sprite)
+      throw new SpriteSyncError("gone", `${home} has no Sprite; \`orphans\` shows disks without one`);
+    const what = `Machine ${sprite.id} in ${sprite.region} (${sprite.state}) and its disk`;
+    if (options.yes !== true) {
+      return { lines: [`would remove ${what}; with --yes it does`], json: { sprite, destroyed: false } };
+    }
+    await fleet.destroy(sprite);
+    return { lines: [`removed ${what}`], json: { sprite, destroyed: true } };
+  },
+};
