@@ -23,14 +23,14 @@ ${Object.values(COMMANDS)
   .join("\n")}
 
 The settings are the edge's: [vars] of wrangler.toml (--env: of one of its environments), and whatever the environment sets
-instead. FLY_API_TOKEN and PASS_KEYS must be set there. A command ends with 1 when it could not be done.`;
+instead. FLY_API_TOKEN and PASS_KEYS are read there, or in .dev.vars. A command ends with 1 when it could not be done.`;
 
 async function main([name = "", ...args]: string[]): Promise<void> {
   const command = COMMANDS[name];
   if (!command) throw new SpriteSyncError("config-invalid", USAGE);
   const { operands, options } = parse(command, args);
   const environment = typeof options.env === "string" ? options.env : undefined;
-  const { lines, json } = await command.run(operands, options, openTools(environment));
+  const { lines, json } = await command.run(operands, options, await openTools(environment));
   process.stdout.write(options.json ? `${JSON.stringify(json)}\n` : `${lines.join("\n")}\n`);
 }
 
@@ -49,8 +49,8 @@ function parse(command: Command, args: string[]): { operands: string[]; options:
   return { operands: parsed.positionals, options: parsed.values as OptionValues };
 }
 
-function openTools(environment: string | undefined): Tools {
-  const config = readEdgeConfig(environment, process.env);
+async function openTools(environment: string | undefined): Promise<Tools> {
+  const config = await readEdgeConfig(environment, process.env);
   const pause = (ms: number) => new Promise<void>((next) => setTimeout(next, ms));
   const say = (line: string) => void process.stderr.write(`${line}\n`);
   const log: Log = {

@@ -47,7 +47,7 @@ async function moveHere(
   region: string,
   diesBefore?: MoveStep,
 ): Promise<void> {
-  const config = readEdgeConfig(undefined, settingsOf(stack));
+  const config = await readEdgeConfig(undefined, settingsOf(stack));
   const settings = machinesSettings(config);
   const pause = (ms: number) => new Promise<void>((next) => setTimeout(next, Math.min(ms, 100)));
   const deps = {
