@@ -49,6 +49,22 @@ test("Everything can be set", () => {
   expect(config.passKeys).toHaveLength(2);
 });
 
+test("Backups are made where, how often and with what keys the settings say; none without a place", () => {
+  const keys = { AWS_ACCESS_KEY_ID: "id", AWS_SECRET_ACCESS_KEY: "key", AWS_REGION: "auto" };
+  const asked = { SPRITE_BACKUP: "s3://bucket/sprites", SPRITE_BACKUP_EVERY: "5", ...keys };
+  expect(parseConfig({ ...NEEDED, ...asked }).backup).toEqual({
+    place: "s3://bucket/sprites",
+    everyMs: 300_000,
+    keepDays: undefined,
+    env: { ...keys, AWS_SESSION_TOKEN: undefined, AWS_ENDPOINT_URL_S3: undefined },
+  });
+  const kept = parseConfig({ ...NEEDED, SPRITE_BACKUP: "/backups", SPRITE_BACKUP_KEEP_DAYS: "30" }).backup;
+  expect(kept).toMatchObject({ place: "/backups", everyMs: 900_000, keepDays: 30 });
+  expect(parseConfig({ ...NEEDED, SPRITE_BACKUP: "", ...keys }).backup).toBeUndefined();
+  for (const place of ["backups", "gs://bucket", "s3://", "s3:///prefix"])
+    expect(mistakesOf({ ...NEEDED, SPRITE_BACKUP: place }), place).toContain("SPRITE_BACKUP");
+});
+
 test("Nobody can change it afterwards", () => {
   expect(Object.isFrozen(parseConfig(NEEDED))).toBe(true);
 });
