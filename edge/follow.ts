@@ -4,7 +4,6 @@ import {
   type CoSessions,
   cloneKnownState,
   emptyKnownState,
-  isBehind,
   type KnownState,
   knownStateMessage,
   meetOfKnownStates,
@@ -12,6 +11,22 @@ import {
 } from "../shared/known-state.ts";
 import type { ContentMessage, KnownMessage, LoadMessage } from "../shared/messages.ts";
 import type { HomeFollows } from "./home-follows.ts";
+import { countsOf, covers, EMPTY_TALLY, isCovered, raised, type Tally, tallyOf } from "./tally.ts";
+
+/** The client has the header. */
+const HEADER = 1;
+const REPLAY = 2;
+const REPAIR = 4;
+/** A replayed `load` has not been answered. */
+const UNANSWERED = 8;
+/** The home has acknowledged all of `state`: it is on its disk. Content that it passes on may still be on its way there. */
+const ACKED = 16;
+
+interface Unsettled {
+  readonly evidence: KnownState | undefined;
+  /** Content of the client behind the `load` that `repair` is about: it reaches the home by itself, no repair is due for it. */
+  readonly queued: CoSessions | undefined;
+}
 
 /**
  * What a session remembers of one CoValue that its client follows, so that the upstream to its home may be lost at any
@@ -29,15 +44,10 @@ import type { HomeFollows } from "./home-follows.ts";
 export class Follow {
   readonly id: CoValueId;
   readonly #at: HomeFollows;
-  state: KnownState = emptyKnownState();
-  #evidence: KnownState | undefined;
-  replay = false;
-  repair = false;
-  #isUnanswered = false;
-  /** The home has acknowledged `state`: it is on its disk. Content that the home passes on may still be on its way there. */
-  acked = false;
-  /** Content of the client behind the `load` that `repair` is about: it reaches the home by itself, no repair is due for it. */
-  queued: CoSessions | undefined;
+  // Tens of thousands of these are kept: flags share one field, and what only an unsettled one needs is apart.
+  #flags = 0;
+  #counts: Tally = EMPTY_TALLY;
+  #unsettled: Unsettled | undefined;
 
   constructor(id: CoValueId, at: HomeFollows) {
     this.id = id;
@@ -48,23 +58,31 @@ export class Follow {
     return this.#at.home;
   }
 
+  /** A copy. */
+  get state(): KnownState {
+    return { header: this.#has(HEADER), sessions: countsOf(this.#counts) };
+  }
+
   get evidence(): KnownState | undefined {
-    return this.#evidence;
+    return this.#unsettled?.evidence;
   }
 
   set evidence(evidence: KnownState | undefined) {
-    this.#at.unsettled += Number(evidence !== undefined) - Number(this.#evidence !== undefined);
-    this.#evidence = evidence;
+    const before = this.#unsettled;
+    this.#at.unsettled += Number(evidence !== undefined) - Number(before?.evidence !== undefined);
+    this.#unsettled = unsettled(evidence, before?.queued);
   }
 
-  /** Whether the home has not answered the last replay. */
-  get #unanswered(): boolean {
-    return this.#isUnanswered;
+  get replay(): boolean {
+    return this.#has(REPLAY);
   }
 
-  set #unanswered(unanswered: boolean) {
-    this.#at.unanswered += Number(unanswered) - Number(this.#isUnanswered);
-    this.#isUnanswered = unanswered;
+  get repair(): boolean {
+    return this.#has(REPAIR);
+  }
+
+  set repair(repair: boolean) {
+    this.#set(REPAIR, repair);
   }
 
   get settled(): boolean {
@@ -73,54 +91,54 @@ export class Follow {
 
   /** The client asked for the value, naming what it has. That replaces what we thought it had. */
   clientLoads(message: LoadMessage): void {
-    this.state = cloneKnownState(message.state);
+    this.#replace(message.state);
     this.evidence = emptyKnownState();
-    this.acked = false;
-    this.replay = false;
-    this.#unanswered = false;
+    this.#set(ACKED, false);
+    this.#set(REPLAY, false);
+    this.#answered();
     // cojson remembers over reconnections what was acknowledged; it would not send that again to a home that lost it.
-    this.repair = true;
-    this.queued = undefined;
+    this.#set(REPAIR, true);
+    this.#queued = undefined;
   }
 
   /** The client told what it has; a correction takes back what it was believed to have. */
   clientKnows(message: KnownMessage): void {
-    if (message.isCorrection) this.state = cloneKnownState(message.state);
-    else if (isBehind(this.state, message.state)) {
+    if (message.isCorrection) this.#replace(message.state);
+    else if (this.#lacks(message.state)) {
       // It overtook the client's own content: cojson sends by priority when the line is slow.
-      this.evidence ??= cloneKnownState(this.state);
-      this.acked = false;
-      mergeKnownState(this.state, message.state);
+      this.evidence ??= this.state;
+      this.#set(ACKED, false);
+      this.#merge(message.state);
     }
   }
 
-  /** The client sent content. `waits`: its upstream is not open, so it went into the queue. */
+  /** The client sent content. `waits`: it went into the upstream's queue. */
   clientSends(message: ContentMessage, waits: boolean): void {
-    this.evidence ??= cloneKnownState(this.state);
-    this.acked = false;
-    mergeKnownState(this.state, { header: true, sessions: message.reaches });
-    if (waits || this.repair) this.queued = { ...this.queued, ...message.reaches };
+    this.evidence ??= this.state;
+    this.#set(ACKED, false);
+    this.#merge({ header: true, sessions: message.reaches });
+    if (waits || this.repair) this.#queued = { ...this.#queued, ...message.reaches };
   }
 
   /** Whether the home has acknowledged all that this content brings. */
   hasAcked(message: ContentMessage): boolean {
-    return this.acked && !isBehind(this.state, { header: true, sessions: message.reaches });
+    return this.#has(ACKED) && !this.#lacks({ header: true, sessions: message.reaches });
   }
 
   /** The home sent content: the client will have it, and the home evidently does. */
   homeSends(message: ContentMessage): void {
     const reached: KnownState = { header: true, sessions: message.reaches };
-    mergeKnownState(this.state, reached);
-    this.acked = false;
+    this.#merge(reached);
+    this.#set(ACKED, false);
     this.#learn(reached);
   }
 
   /** A Sprite that is not the home sent content: the client will have it; what the home has stays as unproven as it was. */
   replicaSends(message: ContentMessage): void {
-    const before = this.evidence ?? cloneKnownState(this.state);
-    this.acked = false;
-    mergeKnownState(this.state, { header: true, sessions: message.reaches });
-    this.evidence = isBehind(before, this.state) ? before : undefined;
+    const before = this.evidence ?? this.state;
+    this.#set(ACKED, false);
+    this.#merge({ header: true, sessions: message.reaches });
+    this.evidence = this.#isAheadOf(before) ? before : undefined;
   }
 
   /**
@@ -128,23 +146,18 @@ export class Follow {
    * @returns whether the client must be asked, by a correction, to send what the home lacks.
    */
   homeKnows(message: KnownMessage): boolean {
-    const first = this.repair;
-    this.repair = false;
-    this.#unanswered = false;
-    const arriving = { header: message.state.header, sessions: { ...message.state.sessions } };
-    if (first && this.queued) mergeKnownState(arriving, { header: true, sessions: this.queued });
-    if (first) this.queued = undefined;
-    const missing = first && isBehind(arriving, this.state);
-    if (missing) this.state = meetOfKnownStates(this.state, arriving);
+    const missing = this.repair && this.#isMissing(message.state);
+    this.#set(REPAIR, false);
+    this.#answered();
     this.#learn(message.state);
-    this.acked = this.settled && !isBehind(message.state, this.state);
+    this.#set(ACKED, this.settled && !this.#isAheadOf(message.state));
     return missing;
   }
 
   /** The home asked the client, by a correction, for all that is not in its state. */
   homeCorrects(message: KnownMessage): void {
-    this.state = meetOfKnownStates(this.state, message.state);
-    this.acked = false;
+    this.#replace(meetOfKnownStates(this.state, message.state));
+    this.#set(ACKED, false);
     this.#learn(message.state);
   }
 
@@ -159,15 +172,15 @@ export class Follow {
   /** The value is not followed any more, or somewhere else. */
   forget(): void {
     this.evidence = undefined;
-    this.#unanswered = false;
+    this.#answered();
   }
 
   /** The upstream is gone, with whatever was on its way in either direction. */
   upstreamLost(): void {
-    this.replay = true;
-    this.repair = false;
-    this.#unanswered = false;
-    this.queued = undefined;
+    this.#set(REPLAY, true);
+    this.#set(REPAIR, false);
+    this.#answered();
+    this.#queued = undefined;
   }
 
   /** The home, asleep, has exactly `state` on its disk. Its next upstream begins with a replay. */
@@ -179,18 +192,75 @@ export class Follow {
 
   /** The `load` that a new upstream begins with. `reattach` makes the Sprite answer with a `known` in any case. */
   attach(): string {
-    this.replay = false;
-    this.repair = true;
-    this.#unanswered = true;
+    this.#set(REPLAY, false);
+    this.#set(REPAIR, true);
+    this.#answered();
+    this.#set(UNANSWERED, true);
+    this.#at.unanswered++;
     this.evidence = emptyKnownState();
     return knownStateMessage("load", this.id, this.state, { reattach: true });
   }
 
-  #learn(state: KnownState): void {
-    if (!this.evidence) return;
-    mergeKnownState(this.evidence, state);
-    if (!isBehind(this.evidence, this.state)) this.evidence = undefined;
+  get #queued(): CoSessions | undefined {
+    return this.#unsettled?.queued;
   }
+
+  set #queued(queued: CoSessions | undefined) {
+    this.#unsettled = unsettled(this.#unsettled?.evidence, queued);
+  }
+
+  /** Whether what the home has, and what is on its way there, is less than what the client has; then it is asked for. */
+  #isMissing(state: KnownState): boolean {
+    const arriving = cloneKnownState(state);
+    if (this.#queued) mergeKnownState(arriving, { header: true, sessions: this.#queued });
+    this.#queued = undefined;
+    if (!this.#isAheadOf(arriving)) return false;
+    this.#replace(meetOfKnownStates(this.state, arriving));
+    return true;
+  }
+
+  /** The last replay has been answered, or is void. */
+  #answered(): void {
+    if (this.#has(UNANSWERED)) this.#at.unanswered--;
+    this.#set(UNANSWERED, false);
+  }
+
+  #learn(state: KnownState): void {
+    const { evidence } = this;
+    if (!evidence) return;
+    mergeKnownState(evidence, state);
+    if (!this.#isAheadOf(evidence)) this.evidence = undefined;
+  }
+
+  #replace({ header, sessions }: KnownState): void {
+    this.#set(HEADER, header);
+    this.#counts = tallyOf(sessions);
+  }
+
+  #merge({ header, sessions }: KnownState): void {
+    if (header) this.#set(HEADER, true);
+    this.#counts = raised(this.#counts, sessions);
+  }
+
+  #isAheadOf({ header, sessions }: KnownState): boolean {
+    return (this.#has(HEADER) && !header) || !covers(sessions, this.#counts);
+  }
+
+  #lacks({ header, sessions }: KnownState): boolean {
+    return (header && !this.#has(HEADER)) || !isCovered(sessions, this.#counts);
+  }
+
+  #has(flag: number): boolean {
+    return (this.#flags & flag) !== 0;
+  }
+
+  #set(flag: number, on: boolean): void {
+    this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
+  }
+}
+
+function unsettled(evidence: KnownState | undefined, queued: CoSessions | undefined): Unsettled | undefined {
+  return evidence || queued ? { evidence, queued } : undefined;
 }
 
 /** Only a client that has something can be ahead of the home: then the home is made to say what it has. */

@@ -7,6 +7,7 @@ import { interleave, type Sample, type Samples, series } from "../interleave.ts"
 import { median, ratioOf } from "../statistics.ts";
 import { formatMs, formatRatio, type Section, type Table } from "../table.ts";
 import { content, type Exchange, known, type Messages, messagesIn, prepareMessages } from "./exchange.ts";
+import { followMemory } from "./follow-memory.ts";
 import { type Lane, openLane } from "./lane.ts";
 import { workerdCpu } from "./workerd-cpu.ts";
 
@@ -49,7 +50,8 @@ export const edgeSection: Section = {
         tables.push(tableOf(scenario, await interleave(contenders, quick ? 7 : 31)));
       }
       for (const lane of lanes) lane.close();
-      return tables;
+      progress("memory of followed values");
+      return [...tables, followMemory()];
     } finally {
       await client.close();
       await stack.close();

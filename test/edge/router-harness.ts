@@ -5,6 +5,7 @@ import { Follow } from "../../edge/follow.ts";
 import { Interests } from "../../edge/interests.ts";
 import { Router } from "../../edge/router.ts";
 import { asHome, type CoValueId, type GroupId } from "../../shared/ids.ts";
+import { LIMITS } from "../../shared/limits.ts";
 import { type Message, parseMessage } from "../../shared/messages.ts";
 import type { PlacementPolicy } from "../../shared/placement.ts";
 
@@ -60,10 +61,14 @@ export class RouterHarness {
 
   readonly shards: MemoryShards;
 
-  constructor(shards = new MemoryShards(), policy: PlacementPolicy = "root") {
+  constructor(
+    shards = new MemoryShards(),
+    policy: PlacementPolicy = "root",
+    cache = new LRUCache<CoValueId, GroupId>({ max: 1000 }),
+  ) {
     this.shards = shards;
     this.router = new Router({
-      directory: new Directory({ shard: shards.shard, log: silent, cache: new LRUCache({ max: 1000 }) }),
+      directory: new Directory({ shard: shards.shard, log: silent, cache }),
       policy,
       upstream: (home) => ({
         open: this.open.has(home),
@@ -84,7 +89,7 @@ export class RouterHarness {
       },
       toClient: (text) => this.toClient.push(parseMessage(text)),
       want: (id) => this.wanted.push(id),
-      pending: new Budget(1_000_000),
+      pending: new Budget(LIMITS.sessionPendingBytes),
       clientAcked: (batch) => this.clientAcked.push(batch),
       interests: new Interests(),
       newFollow: (id, at) => new Follow(id, at),
@@ -106,8 +111,13 @@ export class RouterHarness {
   }
 
   async fromSprite(home: string, message: object | string): Promise<void> {
-    this.router.spriteMessage(asHome(home as CoValueId), parseMessage(textOf(message)));
+    this.fromSpriteNow(home, message);
     await settled();
+  }
+
+  /** The same for a message that the router needs nobody else for. */
+  fromSpriteNow(home: string, message: object | string): void {
+    this.router.spriteMessage(asHome(home as CoValueId), parseMessage(textOf(message)));
   }
 
   /** The upstream of a home opens; returns what is sent on it first. */
