@@ -7,6 +7,7 @@ import { mayOnceMore, tooManySprites } from "./client-limits.ts";
 import { closeQuietly } from "./close-quietly.ts";
 import { type EdgeConfig, logOptions } from "./config.ts";
 import { dialSprite } from "./dial.ts";
+import { isolateDrain } from "./drain.ts";
 import type { Env } from "./env.ts";
 import { fleetOf } from "./fleet-of.ts";
 import { GuardedDirectory } from "./guarded-directory.ts";
@@ -17,6 +18,7 @@ import { Session, type SessionDeps } from "./session.ts";
 import type { SpritePlace } from "./sprite-place.ts";
 import { Wants } from "./wants.ts";
 import { watchSprite } from "./watch.ts";
+import { Wear } from "./wear.ts";
 
 export interface Upgrade {
   readonly request: Request;
@@ -50,13 +52,24 @@ function sessionDeps(socket: WebSocket, { request, env, config, client }: Upgrad
   const { fleet, regions } = fleetOf(env);
   // A coordinator is made by the first session that asks it, near where that session's Sprite will be.
   const hint = near && locationHintOf(nearestFirst(regions.length > 0 ? regions : ALL_REGIONS, near)[0]);
-  const coordinator = (of: string) =>
-    env.COORDINATOR.get(env.COORDINATOR.idFromName(of), hint && { locationHint: hint });
-  const shard = (name: string) => env.DIRECTORY.get(env.DIRECTORY.idFromName(name));
+  // Each of these is got for one call.
+  const wear = new Wear();
+  const coordinator = (of: string) => {
+    wear.subrequest();
+    return env.COORDINATOR.get(env.COORDINATOR.idFromName(of), hint && { locationHint: hint });
+  };
+  const shard = (name: string) => {
+    wear.subrequest();
+    return env.DIRECTORY.get(env.DIRECTORY.idFromName(name));
+  };
+  const notes = (): KVNamespace => {
+    wear.subrequest();
+    return env.ADDRESSES;
+  };
   const ended = new AbortController();
   const locator = new Locator({
     coordinator,
-    kv: env.ADDRESSES,
+    kv: { get: (key, options) => notes().get(key, options) },
     near,
     isOutdated: (of, { image = "" }) => fleet.isOutdated?.({ name: spriteNameOf(of), image }) ?? false,
   });
@@ -82,7 +95,10 @@ function sessionDeps(socket: WebSocket, { request, env, config, client }: Upgrad
     dial: async (of, fresh) => {
       const { credentials } = fleet;
       const options = { home: of, session: id, keys: config.PASS_KEYS, credentials, ended: ended.signal };
-      const dial = (place: SpritePlace) => dialSprite({ ...options, place });
+      const dial = (place: SpritePlace) => {
+        wear.subrequest();
+        return dialSprite({ ...options, place });
+      };
       return attachSprite(of, fresh, { locator, dial, ended: ended.signal });
     },
     watch: (of, boot, onAwake, pause) => {
@@ -93,6 +109,8 @@ function sessionDeps(socket: WebSocket, { request, env, config, client }: Upgrad
     unchanged: (of, records) => locator.unchanged(of, records),
     wants: (onPlaced, pause) =>
       new Wants({ connect: (name) => shard(name).fetch("https://directory/want", upgrade), onPlaced, pause }),
+    wear,
+    drain: () => isolateDrain.note(Date.now(), notes),
     log,
     onEnd: () => {
       locator.end();

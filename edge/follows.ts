@@ -16,6 +16,13 @@ export class Follows {
     return this.#byId.size;
   }
 
+  /** Follows whose home has not shown that it has all the client has. */
+  get unsettled(): number {
+    let unsettled = 0;
+    for (const at of this.#byHome.values()) unsettled += at.unsettled;
+    return unsettled;
+  }
+
   get(id: CoValueId): Follow | undefined {
     return this.#byId.get(id);
   }

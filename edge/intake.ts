@@ -50,6 +50,11 @@ export class Intake {
     this.#deps = deps;
   }
 
+  /** Whether nothing waits. */
+  get isIdle(): boolean {
+    return this.#waiting.size === 0;
+  }
+
   /** The messages of one frame. Those whose homes are cached are delivered before this returns. */
   accept(messages: readonly ValueMessage[]): void {
     const unknown: CoValueId[] = [];

@@ -65,6 +65,10 @@ export class Reconciles {
     }
   }
 
+  get isIdle(): boolean {
+    return this.#batches.size === 0;
+  }
+
   /** Whether a home still owes an acknowledgement. */
   waitsFor(home: GroupId): boolean {
     for (const { parts } of this.#batches.values()) if (parts.has(home)) return true;

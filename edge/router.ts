@@ -64,6 +64,11 @@ export class Router {
     });
   }
 
+  /** Whether nothing waits for the directory or is owed by or to any home. */
+  get isSettled(): boolean {
+    return this.#intake.isIdle && this.#reconciles.isIdle && this.#follows.unsettled === 0;
+  }
+
   /** The number of CoValues that this session follows. */
   get followed(): number {
     return this.#follows.size;
@@ -71,11 +76,13 @@ export class Router {
 
   /**
    * A frame of the client. A message that cannot be read is answered with an error and the others go on.
+   * @returns how many messages it held.
    * @throws SpriteSyncError when the frame as a whole must end the socket.
    */
-  clientFrame(data: unknown): void {
+  clientFrame(data: unknown): number {
     const values: ValueMessage[] = [];
-    for (const text of splitFrame(data)) {
+    const texts = splitFrame(data);
+    for (const text of texts) {
       try {
         const message = parseMessage(text);
         if (message.action === "reconcile") void this.#reconcile(message);
@@ -86,6 +93,7 @@ export class Router {
       }
     }
     this.#intake.accept(values);
+    return texts.length;
   }
 
   /** A message of a Sprite, on the upstream of `from`. */

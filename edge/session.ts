@@ -2,21 +2,24 @@ import pLimit from "p-limit";
 import { errorMessage, pingMessage, type SpriteState, spriteMessage } from "../shared/control.ts";
 import { ERROR_TABLE, SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
-import { LIMITS } from "../shared/limits.ts";
+import { CLOSE, LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
 import { Budget } from "./budget.ts";
 import { ClientFlow } from "./client-flow.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
+import { type DrainNote, readDrainNote } from "./drain.ts";
 import { Follow } from "./follow.ts";
 import { Interests } from "./interests.ts";
 import { type Account, type IsolateBudget, isolateBudget } from "./isolate-budget.ts";
 import { Outbox } from "./outbox.ts";
+import { Retirement } from "./retirement.ts";
 import { Router } from "./router.ts";
 import type { SleepCheckDeps } from "./sleep-check.ts";
 import { type SpriteSocket, Upstream } from "./upstream.ts";
 import type { UpstreamState } from "./upstream-state.ts";
+import { Wear } from "./wear.ts";
 
 /** The browser's side of a session. */
 export interface ClientSocket {
@@ -42,6 +45,10 @@ export interface SessionDeps {
   readonly bounds?: Bounds;
   /** What this session shares its isolate's memory with. */
   readonly isolate?: IsolateBudget;
+  /** What this session has used of its invocation; whoever makes subrequests for it counts them here. */
+  readonly wear?: Wear;
+  /** Which sessions an operator wants to go. */
+  readonly drain?: () => DrainNote;
   readonly parts?: SessionParts;
   /** Called once, when the session has ended and closed what it had open. */
   readonly onEnd: () => void;
@@ -88,8 +95,8 @@ export interface WantsPort {
 /**
  * One browser's socket and all its routing state. Wires the router to upstreams and timers; decides nothing itself.
  *
- * 1. Only the client ends it, or what it does to the whole socket: a frame that is an attack, or not reading for minutes. No
- *    Sprite and no directory does.
+ * 1. Only the client ends it, or what it does to the whole socket: a frame that is an attack, or not reading for minutes; or
+ *    its own age ({@link Retirement}). No Sprite and no directory does.
  * 2. Pings go out in every mode, from one timer.
  * 3. `end` closes everything this session opened: a socket that is forgotten here stays open for ever
  *    (facts/cloudflare §1.3).
@@ -108,6 +115,9 @@ export class Session {
   readonly #account: Account;
   readonly #budget: Budget;
   readonly #flow: ClientFlow;
+  readonly #wear: Wear;
+  readonly #retirement: Retirement;
+  #movedAt = 0;
   #ended = false;
 
   constructor(deps: SessionDeps) {
@@ -124,13 +134,25 @@ export class Session {
       around: this.#budget,
       clock: this.#clock,
     });
-    this.#outbox = new Outbox((frame) => this.#flow.send(frame));
+    this.#wear = deps.wear ?? new Wear();
+    this.#retirement = new Retirement({
+      ...this.#clock,
+      wear: this.#wear,
+      drain: deps.drain ?? (() => readDrainNote(null)),
+    });
+    this.#outbox = new Outbox((frame) => {
+      this.#wear.frame(frame.length, 1);
+      this.#flow.send(frame);
+    });
     this.#wants = deps.wants((id, home) => this.#router.placed(id, home), this.#pause);
     this.#router = new Router({
       directory: deps.directory,
       policy: deps.policy,
       upstream: (home) => this.#upstream(home),
-      toClient: (message) => this.#outbox.push(message),
+      toClient: (message) => {
+        this.#moved();
+        this.#outbox.push(message);
+      },
       unchanged: async (home, records) => {
         const boot = await deps.unchanged(home, records);
         return this.#ended ? new Promise<never>(() => undefined) : boot;
@@ -149,7 +171,9 @@ export class Session {
   receive(data: unknown): void {
     if (this.#ended) return;
     try {
-      this.#router.clientFrame(data);
+      const messages = this.#router.clientFrame(data);
+      this.#moved();
+      this.#wear.frame(String(data).length, messages);
     } catch (thrown) {
       const error = toSpriteSyncError(thrown, "bad-frame");
       this.#deps.client.send(errorMessage(error));
@@ -188,11 +212,29 @@ export class Session {
       this.#hangUp(new SpriteSyncError("overloaded", "the client does not read what it is sent"));
       return;
     }
+    const retires = this.#retirement.due(this.#isQuiet);
+    if (retires) {
+      this.#deps.log.info({ reason: retires }, "the client is to connect anew");
+      this.#deps.client.close(CLOSE.restart, retires);
+      this.end();
+      return;
+    }
     for (const upstream of this.#upstreams.values()) upstream.tick();
     this.#later(LIMITS.pingIntervalMs, () => this.#tick());
   }
 
-  /** The only close from this side but for a bad frame: the client makes itself a new connection. */
+  /** Whether nothing is on its way, and nothing has been for a moment. */
+  get #isQuiet(): boolean {
+    if (this.#flow.isClogged || this.#clock.now() - this.#movedAt < LIMITS.quietMs) return false;
+    for (const { queuedBytes } of this.#upstreams.values()) if (queuedBytes > 0) return false;
+    return this.#router.isSettled;
+  }
+
+  #moved(): void {
+    this.#movedAt = this.#clock.now();
+  }
+
+  /** For a client that is at fault; with the code of the error. */
   #hangUp(error: SpriteSyncError): void {
     this.#deps.log.warn({ code: error.code, error: error.message }, "closing a client's socket");
     this.#deps.client.close(ERROR_TABLE[error.code].closeCode, error.message.slice(0, 100));

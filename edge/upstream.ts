@@ -311,6 +311,11 @@ export class Upstream implements UpstreamPort {
       this.#queue.push(ownText(message));
       this.#queuedBytes += bytes;
     } else {
+      const { log } = this.#deps;
+      log.warn(
+        { home: this.#home, bytes: this.#queuedBytes },
+        "too much waits for a Sprite; dropped for repair",
+      );
       this.#dropQueue();
       this.#dropped = this.open;
     }

@@ -78,6 +78,18 @@ export const LIMITS = {
   /** KV's smallest `cacheTtl` (facts/cloudflare §3). */
   kvCacheTtlSeconds: 30,
 
+  /** What one invocation of the Worker may use, as wrangler.toml sets it: a browser's socket is one invocation for life. */
+  invocationCpuMs: 300_000,
+  invocationSubrequests: 1_000_000,
+  /** A session ends when it has used this part of either and nothing is on its way; past the second part in any case. */
+  retireWhenQuiet: 0.5,
+  retireAtAnyRate: 0.8,
+  /** Nothing came or went for so long: nobody notices a new connection now. */
+  quietMs: 2_000,
+  /** How often an isolate looks whether it is drained, and over how long its sessions then go. */
+  drainReadMs: 60_000,
+  drainSpreadMs: 300_000,
+
   /** A pass lives just long enough for a slow dial on a host whose clock is a little off. */
   passTtlSeconds: 120,
   /** The Sprite's clock may lag for seconds after a resume (facts/fly-machines §2.5). */
@@ -119,7 +131,10 @@ export const LIMITS = {
 export const CLOSE = {
   /** A Sprite to the edge: nothing happened for a while, I sleep now; everything I had to say was said. */
   asleep: 4900,
-  /** A Sprite to the edge: I stop (redeploy, SIGTERM); attach again. RFC 6455 registry "service restart". */
+  /**
+   * A Sprite to the edge: I stop (redeploy, SIGTERM); attach again. The edge to a browser: connect anew. RFC 6455 registry
+   * "service restart".
+   */
   restart: 1012,
   /** "Try again later". */
   overloaded: 1013,
