@@ -187,7 +187,7 @@ export class Follow {
   homeRests(state: KnownState): void {
     this.upstreamLost();
     this.#learn(state);
-    this.acked = this.settled && !isBehind(state, this.state);
+    this.#set(ACKED, this.settled && !this.#isAheadOf(state));
   }
 
   /** The `load` that a new upstream begins with. `reattach` makes the Sprite answer with a `known` in any case. */
