@@ -8,7 +8,7 @@ export interface FlowDeps {
   readonly send: (mark: string) => void;
   /** Bytes between two marks. */
   readonly markBytes: number;
-  /** Charged with what is unread. */
+  /** Charged with what is unread up to the last mark. */
   readonly budget: Budget;
   readonly now: () => number;
   /** 0 ≤ x < 1. */
@@ -30,6 +30,8 @@ interface Mark {
  *
  * 1. `unread` is what was sent and lies behind the last answered mark.
  * 2. An answer counts for all earlier marks; an answer nobody asked for counts for nothing.
+ * 3. What no mark has followed yet is not charged: on a quiet socket nobody would ever ask whether it was read, and some
+ *    hundred quiet sessions would use up the isolate's budget with what has long been read.
  */
 export class Flow {
   readonly #deps: FlowDeps;
@@ -55,11 +57,12 @@ export class Flow {
 
   /** Counts a frame that was sent, and sends a mark when one is due. */
   sent(frame: string): void {
-    this.#count(frame.length);
+    this.#sent += frame.length;
     if (this.#sent - this.#marked < this.#deps.markBytes) return;
     const batch = `${MARK}${this.#deps.random().toString(36).slice(2)}`;
     const mark = JSON.stringify({ action: "reconcile", id: batch, values: [] });
-    this.#count(mark.length);
+    this.#sent += mark.length;
+    this.#deps.budget.charge(this.#sent - this.#marked);
     this.#marked = this.#sent;
     if (this.#marks.length === 0) this.#progressAt = this.#deps.now();
     this.#marks.push({ batch, at: this.#sent });
@@ -81,13 +84,9 @@ export class Flow {
 
   /** The socket is gone: nothing of it waits any more. */
   close(): void {
-    this.#deps.budget.give(this.unread);
+    this.#deps.budget.give(this.#marked - this.#read);
     this.#read = this.#sent;
+    this.#marked = this.#sent;
     this.#marks = [];
-  }
-
-  #count(bytes: number): void {
-    this.#sent += bytes;
-    this.#deps.budget.charge(bytes);
   }
 }

@@ -125,6 +125,8 @@ export class Router {
   *attached(home: GroupId): Generator<string> {
     yield* this.#follows.at(home).attach();
     yield* this.#reconciles.unacknowledged(home);
+    for (const id of this.#interests.takeDoubtful(home))
+      this.#deps.toClient(knownStateMessage("load", id, emptyKnownState()));
   }
 
   /** An upstream is gone, with everything that was on its way. */
@@ -337,7 +339,9 @@ export class Router {
   }
 
   #sendNow(home: GroupId, message: string): void {
-    if (!this.#deps.upstream(home).send(message)) this.#dropped(home);
+    if (this.#deps.upstream(home).send(message)) return;
+    this.#dropped(home);
+    this.#interests.doubt(home);
   }
 
   /** Something on its way to or from a home was thrown away: all that it may have been is repaired. */

@@ -334,6 +334,23 @@ describe("an upstream that is lost", () => {
   });
 });
 
+describe("what a Sprite asked the client for", () => {
+  test("is asked for again when it was among what an attached Sprite's full queue dropped", async () => {
+    const harness = new RouterHarness();
+    await harness.client(v.group.content, v.account.content);
+    harness.attach(v.group.id);
+    await harness.fromSprite(v.group.id, load(v.account.id));
+    harness.full.add(v.group.id as never);
+    harness.take();
+    await harness.client(v.account.content);
+    harness.full.clear();
+    harness.attach(v.group.id);
+    expect(harness.take()).toMatchObject([{ action: "load", id: v.account.id, state: { header: false } }]);
+    harness.attach(v.group.id);
+    expect(harness.take()).toEqual([]);
+  });
+});
+
 describe("reconcile", () => {
   const batch = (...ids: string[]) => ({
     action: "reconcile",

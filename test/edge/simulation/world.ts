@@ -84,7 +84,7 @@ export class World {
     this.#pad = chance.pick([0, 40, 200]);
     this.spriteRoom = chance.pick([1, 3, 1_000]);
     const small = chance.chance(0.5);
-    this.isolateBytes = small ? chance.between(6_000, 40_000) : LIMITS.isolateBytes;
+    this.isolateBytes = small ? chance.between(20_000, 80_000) : LIMITS.isolateBytes;
     this.bounds = small ? smallBounds(chance) : LIMITS;
     this.isolates = Array.from({ length: 1 + chance.below(3) }, () => new Isolate(this));
   }
