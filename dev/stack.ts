@@ -69,8 +69,8 @@ export interface Stack extends Omit<EdgeHost, "close"> {
   readonly fleet: FleetHost;
   readonly dataDir: string;
   readonly passKeys: string;
-  /** Stops workerd alone and starts it again on the same state and port. */
-  restartEdge(): Promise<void>;
+  /** Stops workerd alone and starts it again on the same state and port; with other settings from now on, if any are given. */
+  restartEdge(vars?: Readonly<Record<string, string>>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -89,6 +89,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const passKeys = await keptSecret(join(dataDir, "pass-key"), () => randomBytes(32).toString("hex"));
   const port = options.port || (await freePort());
   const { fleet, vars } = await startFleet(dataDir, passKeys, options);
+  let changed: Readonly<Record<string, string>> = {};
   const startEdge = () =>
     startEdgeHost({
       port,
@@ -98,7 +99,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       edges: options.edges ?? 1,
       entry: options.edgeEntry,
       extraWorkers: options.extraWorkers?.(fleet.appUrl) ?? [],
-      vars: { ...vars, ...edgeVars(passKeys, port, options), ...options.edgeVars },
+      vars: { ...vars, ...edgeVars(passKeys, port, options), ...options.edgeVars, ...changed },
       rateLimits: options.rateLimits,
       onLog: options.onEdgeLine ?? (() => undefined),
     });
@@ -115,7 +116,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     fleet,
     dataDir,
     passKeys,
-    async restartEdge() {
+    async restartEdge(vars = {}) {
+      changed = { ...changed, ...vars };
       await edge.close();
       edge = await startEdge();
     },

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { startGuestServer } from "../../dev/fleet/sprites/guest-server.ts";
 import { createTasks } from "../../dev/fleet/sprites/tasks.ts";
 import { PASS_HEADER, signPass } from "../../shared/pass.ts";
@@ -74,6 +74,19 @@ test("Only a gap that long is a pause, on either clock", () => {
   expect(gaps.next(15_000, 1_000_000)).toBe(985_001);
   expect(gaps.next(40_000, 1_000_001)).toBe(25_000);
   expect(gaps.next(40_001, 1_000_002)).toBeUndefined();
+});
+
+test("After a pause it closes what was open: those sockets are dead, and look alive", async () => {
+  const group = newGroup(newAccount());
+  const sprite = await startSprite(group.id);
+  const edge = await listen(sprite);
+  await until(() => edge.of("ping").length >= 2, { what: "a regular ping" });
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 20_000 });
+  onTestFinished(() => void vi.useRealTimers());
+  expect((await edge.closed)[0]).toBe(1006);
+  // Whoever comes after it stays.
+  const next = await listen(sprite);
+  await until(() => next.of("ping").length >= 2, { what: "the pings of a new socket" });
 });
 
 test("Who has a pass may ask how long it has been idle, and that is no activity", async () => {
