@@ -1,4 +1,4 @@
-import { SpriteSyncError } from "../../shared/errors.ts";
+import { SpriteSyncError, toSpriteSyncError } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
 import type { SpriteName } from "../../shared/sprite-name.ts";
 import type { SpritesApi } from "./sprites-api.ts";
@@ -48,14 +48,27 @@ export async function install(name: SpriteName, setup: SpriteSetup, deps: Instal
     log.warn({ sprite: name }, "the server is not upgraded now: it has something to store");
     return;
   }
-  await api.putService(name, setup.definition);
-  // A service that is defined anew may go on with its old process (facts/fly-sprites §3): only a restart is sure.
-  if (service) await api.restartService(name);
+  if (service) await redefine(name, setup, api);
+  else await api.putService(name, setup.definition);
   const { version, sha256 } = setup.release;
   log.info(
     { sprite: name, version, sha256, before: running },
     service ? "server upgraded" : "server installed",
   );
+}
+
+/**
+ * Gives a service that exists another definition. It may go on with its old process, or end it, or that one falls asleep
+ * just now (facts/fly-sprites §3): whatever is told of it meanwhile, only a restart is sure.
+ */
+async function redefine(name: SpriteName, setup: SpriteSetup, api: SpritesApi): Promise<void> {
+  try {
+    await api.putService(name, setup.definition);
+  } catch (error) {
+    if (toSpriteSyncError(error, "transient").code !== "transient") throw error;
+    if (!isSetUp(await api.service(name), setup)) throw error;
+  }
+  await api.restartService(name);
 }
 
 /** Waits for the stores that are under way. What does not answer has none. */

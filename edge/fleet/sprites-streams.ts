@@ -35,29 +35,28 @@ export async function readBody(
 /** Whether nothing that matters comes after this line of an answer about a service's start. */
 export function endsStream(line: string): boolean {
   const event = serviceEventSchema.safeParse(parseLine(line));
-  return event.success && ["complete", "exit", "error"].includes(event.data.type);
+  return event.success && ["complete", "error"].includes(event.data.type);
 }
 
 /**
  * Checks an answer about a service's start (NDJSON). Its status 200 means only that the platform has begun: what counts is
- * that `complete` came, without `exit` or `error` before it. A process that runs already is complete, too.
+ * that `complete` came, and that the process which started last has not ended. A process that runs already is complete, too.
  * @throws SpriteSyncError `transient`
  */
 export function checkStream(doing: string, { text }: { readonly text: string }): void {
-  const events = text.split("\n").flatMap((line) => {
-    const parsed = serviceEventSchema.safeParse(parseLine(line));
-    return parsed.success ? [parsed.data] : [];
-  });
-  const bad = events.find(({ type }) => type === "exit" || type === "error");
-  if (!bad && events.some(({ type }) => type === "complete")) return;
-  const why = bad
-    ? bad.type === "exit"
-      ? `it ended with code ${bad.exit_code}`
-      : bad.data
-    : "the answer broke off";
+  let ended: string | undefined = "the answer broke off";
+  for (const line of text.split("\n")) {
+    const { success, data: event } = serviceEventSchema.safeParse(parseLine(line));
+    if (!success) continue;
+    if (event.type === "started") ended = "the answer broke off";
+    if (event.type === "exit") ended = `it ended with code ${event.exit_code}`;
+    if (event.type === "error") ended = event.data ?? "an error without a word";
+    if (event.type === "complete" && ended === "the answer broke off") ended = undefined;
+  }
+  if (ended === undefined) return;
   throw new SpriteSyncError(
     "transient",
-    `${doing}: ${why}; its own log says more (/.sprite/logs/services inside the Sprite)`,
+    `${doing}: ${ended}; its own log says more (/.sprite/logs/services inside the Sprite)`,
   );
 }
 

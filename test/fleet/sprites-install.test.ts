@@ -84,6 +84,13 @@ describe("the server in a Sprite", { timeout: 30_000 }, () => {
     });
   });
 
+  it("the old process's end is told before the new one's start: what counts is the last", () => {
+    const text = '{"type":"exit","exit_code":0}\n{"type":"started"}\n{"type":"complete"}\n';
+    expect(() => checkStream("restart", { text })).not.toThrow();
+    const crash = '{"type":"started"}\n{"type":"exit","exit_code":7}\n{"type":"complete"}\n';
+    expect(() => checkStream("restart", { text: crash })).toThrow(/code 7/);
+  });
+
   it("the stream stays open after `complete`: nobody waits for its end", async () => {
     const lines = ['{"type":"started"}\n{"type":"std', 'out","data":"x"}\n{"type":"complete"}\n'];
     let cancelled = false;

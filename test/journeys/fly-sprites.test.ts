@@ -7,7 +7,7 @@ import { startTestStack, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
 
 /** What only Fly Sprites do, with everything real but the platform. The other journeys: `npm run test:sprites`. */
-describe("on Fly Sprites", () => {
+describe("on Fly Sprites", { timeout: 60_000 }, () => {
   let stack: TestStack;
   let host: SpritesHost;
   let clients: Client[] = [];
@@ -97,7 +97,7 @@ describe("on Fly Sprites", () => {
     const fresh = await client();
     expect((await fresh.load(map.id)).toJSON()).toEqual({ n: "on the new one" });
     expect([writer.closures(), reader.closures()]).toEqual([0, 0]);
-  }, 60_000);
+  });
 
   test("at the plan's running cap a new group waits and has not failed; the one that is idle makes room", async () => {
     const { home, arrives } = await pair();
@@ -122,7 +122,7 @@ describe("on Fly Sprites", () => {
       host.plan.running = 100;
     }
     expect(local(home).state.name).toBe(spriteNameOf(home as GroupId));
-  }, 60_000);
+  });
 
   test("the hello tells an old version: the server is replaced under open browsers, and nothing is lost", async () => {
     const { map, arrives, home } = await pair();
@@ -137,5 +137,5 @@ describe("on Fly Sprites", () => {
     await until(() => said("the Sprite ran another version") > 0, { what: "the log's line" });
     const fresh = await client();
     expect((await fresh.load(map.id)).toJSON()).toEqual({ n: "new" });
-  }, 60_000);
+  });
 });

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Client, startClient } from "../support/client.ts";
-import { startTestStack, type TestStack } from "../support/test-stack.ts";
+import { startTestStack, TEST_FLEET, type TestStack } from "../support/test-stack.ts";
 
-describe("a group whose first writer is in Tokyo", () => {
+// Fly Sprites are placed by their platform.
+describe.skipIf(TEST_FLEET === "sprites")("a group whose first writer is in Tokyo", () => {
   let stack: TestStack;
   let writer: Client;
   beforeAll(async () => {

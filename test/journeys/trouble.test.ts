@@ -4,7 +4,7 @@ import { asHome, type CoValueId } from "../../shared/ids.ts";
 import { spriteNameOf } from "../../shared/sprite-name.ts";
 import { type Client, startClient } from "../support/client.ts";
 import { contentOf, idOf, newNode } from "../support/real-values.ts";
-import { startTestStack, type TestStack } from "../support/test-stack.ts";
+import { CREATE_CALL, startTestStack, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
 import { openWire, type Wire } from "../support/wire.ts";
 
@@ -66,7 +66,7 @@ describe("a Sprite in trouble", () => {
     const group = node.createGroup();
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
     const creating = stack.fleet.faults.api(
-      "Machines_create",
+      CREATE_CALL,
       { kind: "hold", until: held },
       { when: ({ body }) => (body as { name?: string }).name === spriteNameOf(asHome(idOf(group))) },
     );
@@ -89,7 +89,7 @@ describe("a Sprite in trouble", () => {
     await writer.synced();
     const sick = await team();
     const refusal = stack.fleet.faults.api(
-      "Machines_create",
+      CREATE_CALL,
       { kind: "answer", answer: { status: 503, body: "<html>try later</html>" } },
       { when: ({ body }) => (body as { name?: string }).name === sick.name },
     );

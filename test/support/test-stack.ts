@@ -21,6 +21,8 @@ export interface TestStack extends Stack {
 
 /** Which of Fly's platforms the journeys are made on: `TEST_FLEET=sprites npx vitest run test/journeys`. */
 export const TEST_FLEET: Platform = PLATFORMS.find((name) => name === process.env.TEST_FLEET) ?? "machines";
+/** The call of its API that makes a Sprite, as faults name it. */
+export const CREATE_CALL = TEST_FLEET === "machines" ? "Machines_create" : "createSprite";
 /** Sprites pause as soon as nothing is connected: a test waits for it, where a person would not notice. */
 const PAUSE_AFTER_MS = 300;
 
