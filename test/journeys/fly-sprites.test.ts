@@ -12,7 +12,8 @@ describe("on Fly Sprites", { timeout: 60_000 }, () => {
   let host: SpritesHost;
   let clients: Client[] = [];
   beforeAll(async () => {
-    stack = await startTestStack({ platform: "sprites", sleepAfter: 1 });
+    // As on the platform, there is time enough for the next process to start before the pause.
+    stack = await startTestStack({ platform: "sprites", sleepAfter: 1, pauseAfterMs: 2_500 });
     host = stack.fleet as SpritesHost;
   });
   afterEach(async () => {
