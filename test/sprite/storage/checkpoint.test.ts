@@ -76,7 +76,8 @@ test("a view of a busy store is sound, has all that was acknowledged before, and
   const store = new BusyStore();
   const tables = new Set<string>();
   let written = 0;
-  for (let round = 0; round < 10; round++) {
+  // Until tables have come and gone under the views: without that, this would prove little.
+  for (let round = 0; round < 10 || tables.size <= store.tables.length + 5; round++) {
     written += 200;
     await store.written(written);
     const acknowledged = new Map(store.acknowledged);
@@ -91,8 +92,6 @@ test("a view of a busy store is sound, has all that was acknowledged before, and
       expect(await faultsOf(view.engine, acknowledged), `view ${round}, later`).toEqual([]);
     await view.close();
   }
-  // Without tables that come and go under the views, this would prove little.
-  expect(tables.size).toBeGreaterThan(store.tables.length + 5);
   expect(viewsOf(store.directory)).toEqual([]);
   await store.stop();
 });
