@@ -22,6 +22,8 @@ const common = {
     }
   }),
   SPRITE_SLEEP_AFTER: z.coerce.number().min(0).default(LIMITS.sleepAfterSeconds),
+  /** How a Sprite sleeps, see docs/operating.md. Fly Sprites are paused by their platform, whatever this says. */
+  SPRITE_SLEEP: z.enum(["exit", "suspend", "auto"]).default("exit"),
   SPRITE_DURABILITY: z.enum(["flush", "fsync"]),
   /** Where Sprites back themselves up: `s3://bucket/prefix`, or an absolute directory; not at all when it is empty. */
   SPRITE_BACKUP: z

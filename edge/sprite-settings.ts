@@ -22,6 +22,7 @@ export function spriteEnv(config: EdgeConfig, home: string): Readonly<Record<str
   return {
     SPRITE_HOME: home,
     SPRITE_SLEEP_AFTER: String(config.SPRITE_SLEEP_AFTER),
+    SPRITE_SLEEP: config.SPRITE_SLEEP,
     SPRITE_DURABILITY: config.SPRITE_DURABILITY,
     SYNC_URL: config.SYNC_URL,
     // How the bucket is reached is secret, and comes as PASS_KEYS does.

@@ -7,6 +7,11 @@ import { type PassKeys, parsePassKeys } from "../shared/pass.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+/** Where Fly's API listens inside a Machine (facts/fly-machines §1.1). */
+export const MACHINE_SOCKET = "/.fly/api";
+/** How a Sprite sleeps: its process ends, its Machine is suspended with its memory, or that only where Fly can. */
+export const SLEEP_WAYS = ["exit", "suspend", "auto"] as const;
+export type SleepWay = (typeof SLEEP_WAYS)[number];
 export const DURABILITIES = ["flush", "fsync"] as const;
 export type Durability = (typeof DURABILITIES)[number];
 
@@ -28,6 +33,12 @@ export interface Config {
   readonly durability: Durability;
   /** Names what a fleet has installed here; said in the hello, so that the edge can tell whether it is the present one. */
   readonly setup: string | undefined;
+  /** How it sleeps; see `suspends`. */
+  readonly sleep: SleepWay;
+  /** Socket of a Fly Machine's own API. There is one only inside of a Machine. */
+  readonly machineSocket: string;
+  /** Memory of the Machine in MiB, where Fly says so. */
+  readonly machineMb: number | undefined;
   /** Socket of a Fly Sprite's runtime. There is one only inside of a Fly Sprite. */
   readonly runtimeSocket: string;
   /** Where it backs itself up, if anywhere. */
@@ -93,6 +104,8 @@ const ENVIRONMENT = z.object({
     wholeNumber("seconds without traffic, 0 for never", 86_400 * 365),
     LIMITS.sleepAfterSeconds,
   ),
+  SPRITE_SLEEP: z._default(oneOf(SLEEP_WAYS), "exit"),
+  SPRITE_MACHINE_SOCKET: z._default(z.string(), MACHINE_SOCKET),
   SPRITE_DURABILITY: z._default(oneOf(DURABILITIES), "fsync"),
   SPRITE_SETUP: z.optional(z.string().check(z.regex(/^[\w.]{1,64}$/, "must be a short name"))),
   SPRITE_RUNTIME_SOCKET: z._default(z.string(), DEFAULT_RUNTIME_SOCKET),
@@ -131,6 +144,10 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     passKeys: values.PASS_KEYS,
     sleepAfterMs: values.SPRITE_SLEEP_AFTER * 1_000,
     durability: values.SPRITE_DURABILITY,
+    sleep: values.SPRITE_SLEEP,
+    machineSocket: values.SPRITE_MACHINE_SOCKET,
+    // Fly's own, and so not a setting: never wrong.
+    machineMb: Number(env.FLY_VM_MEMORY_MB) || undefined,
     setup: values.SPRITE_SETUP,
     runtimeSocket: values.SPRITE_RUNTIME_SOCKET,
     backup: values.SPRITE_BACKUP

@@ -23,9 +23,10 @@ async function main(): Promise<void> {
   const storage = openStorage(config.data, { durability: config.durability });
   // It may fail before the Sprite is there to say so; that must not end the process.
   storage.catch(() => undefined);
-  const [{ makeBackups }, { routeCojsonLog }, { openGuestApi }, { PeriodCount }, { Sprite }] =
+  const [{ makeBackups }, { openBed }, { routeCojsonLog }, { openGuestApi }, { PeriodCount }, { Sprite }] =
     await Promise.all([
       import("./backups.ts"),
+      import("./bed.ts"),
       import("./cojson-log.ts"),
       import("./guest-api.ts"),
       import("./period-count.ts"),
@@ -53,8 +54,9 @@ async function main(): Promise<void> {
     syncUrl: config.syncUrl,
     log,
     backups: backup && (async () => makeBackups(await storage, backup, `${config.data}.backed-up`, log)),
-    onAsleep: () => stopping.stop("asleep"),
+    onAsleep: () => (bed ? void bed.lie() : stopping.stop("asleep")),
   });
+  const bed = openBed(config, sprite, { exit: () => stopping.stop("asleep"), log });
   stopping.closes(() => sprite.close(), LIMITS.shutdownMs);
   log.info({ boot: sprite.boot, sinceStartMs: sinceStart() }, "loaded");
 }

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { SpriteSyncError } from "../shared/errors.ts";
 
 /**
- * Counts this Sprite's awake periods: one for each process, larger than all before it (docs/protocol.md).
+ * Counts this Sprite's awake periods: one for each process and each resume, larger than all before it (docs/protocol.md).
  *
  * The count is kept beside the store. Where it is missing, on a new disk or an empty replacement of a lost one, it goes on
  * from what the coordinator has heard of, which a pass names when the edge has just asked it. So it does where the count is
@@ -35,6 +35,11 @@ export class PeriodCount {
 
   #raised(number: number, after: number | undefined): number | Promise<number> {
     return after === undefined || after <= number ? number : this.#keep(after + 1);
+  }
+
+  /** This process is awake in another period from now on: its host was suspended, and it slept with its memory. */
+  renew(): void {
+    this.#begun = undefined;
   }
 
   async #next(after: number | undefined): Promise<number> {

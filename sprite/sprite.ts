@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { WebSocket } from "ws";
-import packageJson from "../package.json" with { type: "json" };
 import { helloMessage } from "../shared/control.ts";
 import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
@@ -27,16 +26,13 @@ import { type Health, type Idleness, spriteHandlers } from "./server.ts";
 import type { SpriteDeps, SpriteStorage } from "./sprite-deps.ts";
 import { TimeGaps } from "./time-gaps.ts";
 import { Upstream } from "./upstream.ts";
+import { versionOf } from "./version.ts";
 import { waitWhile } from "./wait-while.ts";
 
 export type { Role, SpriteDeps, SpriteStorage } from "./sprite-deps.ts";
 
-/** How often the idle time is looked at, at the most. */
-const IDLE_CHECK_MS = 1_000;
-/** How often it is looked whether something has to be held awake for. */
-const HOLD_CHECK_MS = 1_000;
-/** How often it is looked whether a backup is due. */
-const BACKUP_CHECK_MS = 1_000;
+/** How often it looks whether it is idle (at the most), has to be held awake, and whether a backup is due. */
+const CHECK_MS = 1_000;
 /** It goes to sleep by request only after this much idle time: somebody who has just come is about to say something. */
 const LEAST_IDLE_MS = 2_000;
 /** How long a shutdown waits for the other side to answer a close frame. */
@@ -51,8 +47,8 @@ type Phase = "opening" | "open" | "storage-failed" | "asleep" | "stopping";
  * 2. Whatever the phase, a socket it refuses or closes says why.
  */
 export class Sprite {
-  /** Tells this awake period from others. */
-  readonly boot = randomUUID();
+  /** Tells this awake period from others; a new one with each {@link wake}. */
+  boot = randomUUID();
   private readonly deps: SpriteDeps;
   /** Never rejects: nobody may be waiting when the storage turns out not to open. */
   private readonly opening: Promise<Home | undefined>;
@@ -66,7 +62,7 @@ export class Sprite {
   private backups: Backups | undefined;
   private idle: IdleState = awakeAt(performance.now());
   private readonly hold: Hold | undefined;
-  private readonly gaps = new TimeGaps(LIMITS.upstreamSilenceMs);
+  private gaps = new TimeGaps(LIMITS.upstreamSilenceMs);
   private upgrades = 0;
   /** The number of this awake period; known once an upgrade has been let in. */
   private period = 0;
@@ -94,16 +90,18 @@ export class Sprite {
     const sprite = new Sprite(deps);
     const port = await deps.listener.port;
     sprite.every(LIMITS.pingIntervalMs, () => sprite.ping());
-    sprite.every(HOLD_CHECK_MS, () =>
-      sprite.hold?.check(sprite.pendingStores + (sprite.backups?.running ? 1 : 0)),
-    );
-    sprite.every(BACKUP_CHECK_MS, () => sprite.phase === "open" && sprite.backups?.check());
+    sprite.every(CHECK_MS, () => sprite.checkDisk());
     if (deps.sleepAfterMs > 0) sprite.every(sprite.idleCheckMs, () => sprite.checkIdle());
     return { sprite, port };
   }
 
+  private checkDisk(): void {
+    this.hold?.check(this.pendingStores + (this.backups?.running ? 1 : 0));
+    if (this.phase === "open") this.backups?.check();
+  }
+
   private get idleCheckMs(): number {
-    return Math.min(IDLE_CHECK_MS, this.deps.sleepAfterMs / 4);
+    return Math.min(CHECK_MS, this.deps.sleepAfterMs / 4);
   }
 
   private get idleRule(): IdleRule {
@@ -119,19 +117,15 @@ export class Sprite {
   }
 
   private async open(): Promise<Home | undefined> {
-    const { role, openStorage, syncUrl, log } = this.deps;
+    const { role, openStorage, log } = this.deps;
     try {
       // Together: the disk's thread works for the one, this thread for the other.
       const [storage, crypto] = await Promise.all([openStorage(), openCrypto()]);
       const home = openHome(role.kind === "home" ? role.home : undefined, storage, crypto);
-      if (role.kind === "home" && isMarked(storage)) this.farewell = new Farewell(storage, home.touched, log);
-      if (syncUrl && role.kind === "home") {
-        const pass = () => signSpritePass(role.home, role.passKeys);
-        this.parents = new Parents({ home, syncUrl, pass, log, onActivity: () => this.touch() });
-      }
       this.backups = await this.deps.backups?.();
       this.home = home;
       this.storage = storage;
+      this.beginPeriod(home, storage);
       if (this.phase === "opening") this.phase = "open";
       return home;
     } catch (error) {
@@ -140,6 +134,39 @@ export class Sprite {
       log.error({ code: failure.code }, `the storage does not open: ${failure.message}`);
       return undefined;
     }
+  }
+
+  private beginPeriod(home: Home, storage: SpriteStorage): void {
+    const { role, syncUrl, log } = this.deps;
+    if (role.kind !== "home") return;
+    if (isMarked(storage)) this.farewell = new Farewell(storage, home.touched, log);
+    const pass = () => signSpritePass(role.home, role.passKeys);
+    if (syncUrl) this.parents = new Parents({ home, syncUrl, pass, log, onActivity: () => this.touch() });
+  }
+
+  /**
+   * Resolves when it is asleep and may stand still with its memory: everything is said and stored.
+   * @throws SpriteSyncError `storage-failed` when it must begin anew instead.
+   */
+  async settled(): Promise<void> {
+    await waitWhile(() => this.upstreams.size > 0, GOODBYE_MS);
+    for (const upstream of this.upstreams) upstream.terminate();
+    await this.counting;
+    const unsaved = this.pendingStores > 0 || this.backups?.running || this.storage?.state?.kind === "failed";
+    if (this.home && this.phase === "asleep" && !unsaved) return;
+    throw new SpriteSyncError("storage-failed", "something is not on the disk yet, or the disk fails");
+  }
+
+  /** An asleep Sprite serves again, in a new awake period. */
+  wake(): void {
+    const { home, storage, deps } = this;
+    if (!home || !storage || this.phase !== "asleep") return;
+    if (deps.role.kind === "home") deps.role.periods.renew();
+    this.boot = randomUUID();
+    this.gaps = new TimeGaps(LIMITS.upstreamSilenceMs);
+    this.idle = awakeAt(performance.now());
+    this.phase = "open";
+    this.beginPeriod(home, storage);
   }
 
   private health(): Health {
@@ -234,16 +261,15 @@ export class Sprite {
     log.info({ upstream: id, session }, "upstream opened");
     if (role.kind === "home") {
       upstream.sendText(
-        helloMessage({ home: role.home, boot: this.boot, period: this.period, version: this.version }),
+        helloMessage({
+          home: role.home,
+          boot: this.boot,
+          period: this.period,
+          version: versionOf(this.deps.setup),
+        }),
       );
     }
     upstream.ping(Date.now());
-  }
-
-  /** Of the program, and what it was installed with: as semantic versions name builds. */
-  private get version(): string {
-    const { setup } = this.deps;
-    return setup === undefined ? packageJson.version : `${packageJson.version}+${setup}`;
   }
 
   private ping(): void {
