@@ -100,6 +100,13 @@ export function checkChoices({ vars }: Deployment): Finding[] {
     ...((vars.CLIENT_AUTH ?? "open") === "open"
       ? [warning("CLIENT_AUTH", "is open: whoever reaches the edge may create groups, within its limits")]
       : []),
+    ...(vars.SPRITE_BACKUP
+      ? []
+      : [
+          warning("SPRITE_BACKUP", "is not set: a disk that is lost comes back only from clients", {
+            edit: `wrangler.toml: SPRITE_BACKUP = "s3://bucket/prefix" (docs/deploy.md, Backups)`,
+          }),
+        ]),
     ...(vars.SPRITE_DURABILITY === "flush"
       ? [warning("SPRITE_DURABILITY", "is flush: an acknowledged write may be lost when a host loses power")]
       : []),

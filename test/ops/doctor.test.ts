@@ -74,6 +74,8 @@ test("What is filled in is well: exit code 0, and what to do with the secrets; n
   const { code, text } = await examined("--json");
   const report = JSON.parse(text) as { ok: boolean; findings: Finding[]; next: string[] };
   expect([code, report.ok, problemsOf(report.findings)]).toEqual([0, true, []]);
+  const warnings = report.findings.filter(({ level }) => level === "warning");
+  expect(warnings.map(({ about }) => about)).toEqual(["CLIENT_AUTH", "SPRITE_BACKUP", "flyctl"]);
   expect(report.next).toEqual([
     "npx wrangler secret bulk .dev.vars",
     "grep ^PASS_KEYS= .dev.vars | flyctl secrets import --stage --app acme-sprites",
