@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -75,6 +75,10 @@ function npmMistakes([verb, script = "", ...rest]: string[]): string[] | undefin
   if (verb === "ci") return [];
   if (verb !== "run") return undefined;
   if (!(script in scripts)) return [`there is no script ${script}`];
+  const [, command = ""] = rest;
+  if (script === "fleet" && !existsSync(join(root, `ops/fleet/commands/${command}.ts`))) {
+    return [`npm run fleet has no command ${command}`];
+  }
   const usage = USAGES[script];
   const options = rest.filter((word) => word.startsWith("--") && word !== "--");
   if (!usage) return options.length > 0 ? undefined : [];
@@ -105,6 +109,7 @@ describe("the check itself", () => {
     "npx wrangler explode",
     "npm run no-such-script",
     "npm run doctor -- --no-such-option",
+    "npm run fleet -- no-such-command",
     'echo "FLY_API_TOKEN=$(flyctl tokens create explode)" >> .dev.vars',
   ])("finds what is wrong with: %s", (command) => {
     expect(mistakesOf(command)?.length).toBeGreaterThan(0);
