@@ -76,7 +76,7 @@ function npmMistakes([verb, script = "", ...rest]: string[]): string[] | undefin
   if (verb !== "run") return undefined;
   if (!(script in scripts)) return [`there is no script ${script}`];
   const [, command = ""] = rest;
-  if (script === "fleet" && !existsSync(join(root, `ops/fleet/commands/${command}.ts`))) {
+  if (script === "fleet" && command && !existsSync(join(root, `ops/fleet/commands/${command}.ts`))) {
     return [`npm run fleet has no command ${command}`];
   }
   const usage = USAGES[script];
