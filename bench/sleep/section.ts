@@ -23,6 +23,9 @@ export const sleepSection: Section = {
   async run(quick, progress) {
     progress("bundling the Sprite");
     const spriteEntry = await bundle();
+    progress("silent sockets");
+    // First: whose CPU is read is told by there being one workerd.
+    const silent = await silentSockets(quick);
     progress("starting the servers");
     const stack = await startTestStack({ sleepAfter: SLEEP_AFTER_S, spriteEntry });
     const plain = await startPlainProcess();
@@ -33,8 +36,6 @@ export const sleepSection: Section = {
       return audience;
     };
     try {
-      progress(`silent sockets`);
-      const silent = await silentSockets(quick);
       const tables: Table[] = [];
       for (const readers of [1, MANY]) {
         const rounds = quick ? 5 : readers === 1 ? 25 : 15;
