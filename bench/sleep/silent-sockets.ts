@@ -37,7 +37,7 @@ export async function silentSockets(quick: boolean): Promise<Table | undefined> 
       ],
     };
   } finally {
-    await Promise.all(wires.map((wire) => wire.close()));
+    // The sockets end with it.
     await stack.close();
   }
 }
