@@ -37,6 +37,7 @@ export class Client {
   #end: End | undefined;
   #outgoing: Outgoing;
   #lastFrame = 0;
+  #awayMs = 0;
   /** What has arrived since it ceased to read. */
   #unread: string[] | undefined;
   #queued = new Map<CoValueId, Content[]>();
@@ -117,8 +118,9 @@ export class Client {
   }
 
   /** The line breaks. */
-  drop(): boolean {
+  drop(awayMs = 0): boolean {
     if (!this.#end) return false;
+    this.#awayMs = awayMs;
     this.#end.link.break(4_000);
     return true;
   }
@@ -210,7 +212,9 @@ export class Client {
     // A batch is not sent again by itself: the next reconciliation covers it.
     this.openBatches.clear();
     this.askedAt.clear();
-    if (this.alive) this.#world.scheduler.later(this.#world.chance.between(200, 3_000), () => this.connect());
+    const ms = this.#awayMs + this.#world.chance.between(200, 3_000);
+    this.#awayMs = 0;
+    if (this.alive) this.#world.scheduler.later(ms, () => this.connect());
   }
 
   /** `startPeerReconciliation`. */

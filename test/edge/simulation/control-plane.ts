@@ -2,6 +2,7 @@ import { type AwakePeriods, NEVER_AWAKE } from "../../../edge/awake-periods.ts";
 import { Coordination, type KeptDigest, type Stored } from "../../../edge/coordination.ts";
 import type { ShardApi } from "../../../edge/directory.ts";
 import type { Fleet, SpriteRecord } from "../../../edge/fleet/fleet.ts";
+import { type DigestRecord, hasRecord } from "../../../shared/digest.ts";
 import { type ErrorCode, SpriteSyncError } from "../../../shared/errors.ts";
 import { asHome, type CoValueId, type GroupId } from "../../../shared/ids.ts";
 import { spriteNameOf } from "../../../shared/sprite-name.ts";
@@ -52,6 +53,21 @@ export class CoordinatorHost {
     this.watchers.clear();
   }
 
+  async unchanged(records: readonly DigestRecord[]): Promise<string | null> {
+    const boot = await this.#unchanged(records);
+    if (boot !== null && !this.#world.host(this.home).hasExactly(records))
+      this.#world.fail(`the coordinator of ${this.home} tells what is not on the disk`);
+    return boot;
+  }
+
+  async #unchanged(records: readonly DigestRecord[]): Promise<string | null> {
+    const kept = this.#digest;
+    const { periods } = this.#stored;
+    if (!this.#world.variant.trustsOldDigests || !kept || periods.awake)
+      return this.coordination.unchanged(records);
+    return records.every((record) => hasRecord(kept.values, record)) ? (periods.latest?.boot ?? null) : null;
+  }
+
   /** A session's call: fails when the object is reset meanwhile. */
   async call<T>(work: (host: this) => Promise<T>): Promise<T> {
     const { promise, reject } = Promise.withResolvers<never>();
@@ -97,6 +113,7 @@ export class CoordinatorHost {
       loadDigest: () => living(this.#digest),
       saveDigest: async (digest) => {
         await living(undefined);
+        this.#world.count("digest kept");
         this.#digest = digest;
       },
       tellWatchers: () => {

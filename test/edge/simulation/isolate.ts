@@ -86,7 +86,7 @@ export class SessionHost {
         met: (period) => this.#callCoordinator(home, (host) => host.coordination.met(period)),
         fellAsleep: (boot, digest) =>
           this.#callCoordinator(home, (host) => host.coordination.fellAsleep(boot, digest)),
-        unchanged: (records) => this.#callCoordinator(home, (host) => host.coordination.unchanged(records)),
+        unchanged: (records) => this.#callCoordinator(home, (host) => host.unchanged(records)),
       }),
       kv: { get: (key) => this.#call(async () => world.kv.get(key)) },
       places: shared.places,
@@ -129,7 +129,11 @@ export class SessionHost {
           pause,
           clock,
         }),
-      unchanged: (home, records) => locator.unchanged(home, records),
+      unchanged: async (home, records) => {
+        const boot = await locator.unchanged(home, records);
+        world.count(boot === undefined ? "asked whether a home has to be woken" : "a home was not woken");
+        return boot;
+      },
       wants: (onPlaced, pause) =>
         new Wants({
           connect: () => this.#callShard(() => this.#open(async (server) => world.shards.want(server))),

@@ -14,6 +14,7 @@ const WEIGHTS = {
   unload: 4,
   reconcile: 2,
   drop: 4,
+  away: 3,
   slowLine: 2,
   slowReader: 2,
   hangingClient: 3,
@@ -28,6 +29,7 @@ const WEIGHTS = {
   loseDisk: 1,
   loseDiskAndLines: 0.7,
   vanish: 0.5,
+  snapshot: 1,
   slowWake: 2,
   refuse: 2,
   pause: 2,
@@ -167,6 +169,7 @@ const HOW: Record<Kind, (world: World, a: number, b: number) => boolean> = {
     return (id && who?.unload(id)) ?? false;
   },
   reconcile: (world, a) => client(world, a)?.reconcileAll() ?? false,
+  away: (world, a) => client(world, a)?.drop(world.chance.between(3_000, 40_000)) ?? false,
   slowLine: (world, a) => client(world, a)?.slow(world.chance.between(100, 3_000)) ?? false,
   hangingClient: (world, a) => client(world, a)?.hang(world.chance.between(500, 30_000)) ?? false,
   // Its CPU time is spent: workerd ends it without a word, and the isolate lives on.
@@ -224,6 +227,7 @@ const HOW: Record<Kind, (world: World, a: number, b: number) => boolean> = {
     return true;
   },
   vanish: (world, a) => withHost(world, a, (host) => host.vanish()),
+  snapshot: (world, a) => withHost(world, a, (host) => host.snapshot()),
   slowWake: (world, a) =>
     withHost(world, a, (host) => {
       host.nextBootMs = world.chance.between(5_000, 40_000);

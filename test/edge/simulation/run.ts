@@ -178,6 +178,8 @@ function checkEnd(world: World): void {
     const union = emptyKnownState();
     for (const client of followers) mergeKnownState(union, client.node.memory.get(id) ?? emptyKnownState());
     const host = world.host(poolValue(id).home);
+    // It was lost in its sleep, and nobody has had a reason to wake it: whoever does will have it repaired.
+    if (host.isDiskUnseen) continue;
     const stored = host.disk.values.get(id) ?? emptyKnownState();
     if (host.diskLost === 0) checkAcked(world, id, stored);
     if (isBehind(stored, union))

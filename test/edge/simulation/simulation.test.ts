@@ -43,6 +43,9 @@ const MUST_HAPPEN: Readonly<Record<string, number>> = {
   "ordered stop": 50,
   "a Sprite had no room for content": 200,
   held: 50,
+  "digest kept": 500,
+  "a home was not woken": 50,
+  "disk restored": 10,
 };
 
 describe("the edge, its Sprites, its browsers and everything that can go wrong between them", () => {

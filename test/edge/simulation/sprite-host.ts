@@ -1,7 +1,13 @@
 import { helloMessage } from "../../../shared/control.ts";
+import { type DigestRecord, recordOf } from "../../../shared/digest.ts";
 import { SpriteSyncError } from "../../../shared/errors.ts";
 import type { CoValueId, GroupId } from "../../../shared/ids.ts";
-import { emptyKnownState, type KnownState, mergeKnownState } from "../../../shared/known-state.ts";
+import {
+  cloneKnownState,
+  emptyKnownState,
+  type KnownState,
+  mergeKnownState,
+} from "../../../shared/known-state.ts";
 import type { End } from "./network.ts";
 import { SpriteProcess } from "./sprite-process.ts";
 import type { Disk } from "./stores.ts";
@@ -11,7 +17,11 @@ import type { World } from "./world.ts";
 export class SpriteHost {
   readonly home: GroupId;
   readonly #world: World;
-  disk: Disk = { values: new Map(), periods: undefined };
+  disk: Disk;
+  #snapshot: Disk | undefined;
+  #marks = 0;
+  /** The disk is another one than when the last process ran: nobody can know. */
+  isDiskUnseen = false;
   state: "absent" | "stopped" | "booting" | "running" = "absent";
   process: SpriteProcess | undefined;
   boots = 0;
@@ -32,6 +42,7 @@ export class SpriteHost {
   constructor(home: GroupId, world: World) {
     this.home = home;
     this.#world = world;
+    this.disk = this.#newDisk();
   }
 
   get isAwake(): boolean {
@@ -82,9 +93,41 @@ export class SpriteHost {
   loseDisk(): boolean {
     if (this.disk.values.size === 0) return false;
     this.crash();
-    this.disk = { values: new Map(), periods: undefined };
+    this.disk = this.#newDisk();
+    this.isDiskUnseen = true;
     this.diskLost++;
     return true;
+  }
+
+  /** Keeps a copy of the disk; the next time, goes back to it. */
+  snapshot(): boolean {
+    const copy = this.#snapshot;
+    if (!copy) {
+      const values = new Map(
+        [...this.disk.values].map(([id, state]) => [id, cloneKnownState(state)] as const),
+      );
+      this.#snapshot = { ...this.disk, values };
+      return values.size > 0;
+    }
+    this.crash();
+    this.disk = copy;
+    this.#snapshot = undefined;
+    this.isDiskUnseen = true;
+    this.diskLost++;
+    this.#world.count("disk restored");
+    return true;
+  }
+
+  /** Whether the disk holds values in the states that these records name, unless it was replaced without a trace. */
+  hasExactly(records: readonly DigestRecord[]): boolean {
+    const all = new Set([...this.disk.values].map(([id, state]) => recordOf(id, state)));
+    return this.isDiskUnseen || records.every((record) => all.has(record));
+  }
+
+  readonly #newMark = (): string => `${this.home.slice(4, 9)}-${++this.#marks}`;
+
+  #newDisk(): Disk {
+    return { values: new Map(), periods: undefined, mark: this.#newMark() };
   }
 
   /** The machine and its disk are gone; its replacement has another id. */
@@ -133,7 +176,12 @@ export class SpriteHost {
 
   #begin(process: SpriteProcess, after: number | undefined): number {
     const begun = this.#periods.get(process);
-    if (begun !== undefined) return begun;
+    if (begun !== undefined) {
+      const raised = Math.max(begun, after !== undefined && after > begun ? after + 1 : 0);
+      this.disk.periods = raised;
+      this.#periods.set(process, raised);
+      return raised;
+    }
     const before = this.disk.periods;
     if (before === undefined && after === undefined) throw new SpriteSyncError("wrong-sprite", "new disk");
     const period = Math.max(before ?? 0, after ?? 0) + 1;
@@ -145,6 +193,7 @@ export class SpriteHost {
   #run(): void {
     const { scheduler, chance } = this.#world;
     this.state = "running";
+    this.isDiskUnseen = false;
     this.process = new SpriteProcess({
       home: this.home,
       boot: `boot-${this.home.slice(4, 8)}-${this.boots}`,
@@ -152,6 +201,12 @@ export class SpriteHost {
       scheduler,
       sleepAfterMs: this.#world.sleepAfterMs,
       room: this.#world.spriteRoom,
+      newMark: this.#newMark,
+      digest: () => ({
+        ms: chance.between(1, 300),
+        made: chance.chance(0.9),
+        complete: chance.chance(0.9),
+      }),
       diskMs: () => chance.between(1, this.diskMs),
       onDurable: (id, state) => {
         if (!this.firstDurable.has(id)) this.firstDurable.set(id, scheduler.time);

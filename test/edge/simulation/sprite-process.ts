@@ -1,3 +1,4 @@
+import { digestMessage } from "../../../shared/digest.ts";
 import type { CoValueId, GroupId } from "../../../shared/ids.ts";
 import type { KnownState } from "../../../shared/known-state.ts";
 import { CLOSE, LIMITS } from "../../../shared/limits.ts";
@@ -15,6 +16,9 @@ export interface ProcessDeps {
   readonly sleepAfterMs: number;
   /** How many messages of an upstream may wait. */
   readonly room: number;
+  readonly newMark: () => string;
+  /** How long it takes to make a digest, whether it can be made, and whether it is complete. */
+  readonly digest: () => { readonly ms: number; readonly made: boolean; readonly complete: boolean };
   /** How long the disk takes now. */
   readonly diskMs: () => number;
   /** Something is on disk from now on. */
@@ -49,8 +53,8 @@ export class SpriteProcess {
     this.#lastActivity = deps.scheduler.time;
     this.#lastRun = deps.scheduler.time;
     const { later } = this;
-    const { disk, diskMs, onDurable, count } = deps;
-    this.#stores = new Stores({ disk, diskMs, onDurable, later, now: () => deps.scheduler.time });
+    const { disk, diskMs, newMark, onDurable, count } = deps;
+    this.#stores = new Stores({ disk, diskMs, newMark, onDurable, later, now: () => deps.scheduler.time });
     this.#stores.onSettled((id) => {
       for (const { gate } of this.upstreams) {
         gate.release(id);
@@ -104,7 +108,7 @@ export class SpriteProcess {
     this.upstreams.add(upstream);
     end.onFrame = (data) =>
       this.#run(() => {
-        if (this.upstreams.has(upstream)) upstream.receive(data);
+        if (this.phase === "open" && this.upstreams.has(upstream)) upstream.receive(data);
         else count("message during closing");
       });
     end.onClose = () =>
@@ -182,8 +186,13 @@ export class SpriteProcess {
     for (const { isQuiet } of this.upstreams) if (!isQuiet) this.touch();
     if (this.msToSleep > 0 || this.#stores.pending > 0) return false;
     this.phase = "asleep";
-    this.#closeUpstreams(CLOSE.asleep);
-    this.#endLater();
+    const { ms, made, complete } = this.#deps.digest();
+    this.later(ms, () => {
+      const [messenger] = this.upstreams;
+      if (messenger && made) messenger.sendAlone(digestMessage(this.#stores.digest(complete)));
+      this.#closeUpstreams(CLOSE.asleep);
+      this.#endLater();
+    });
     return true;
   }
 

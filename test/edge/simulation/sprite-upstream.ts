@@ -54,6 +54,11 @@ export class SpriteUpstream {
     this.outgoing.flush();
   }
 
+  sendAlone(text: string): void {
+    this.outgoing.flush(true);
+    this.end.send(text);
+  }
+
   close(code: number, reason: string): void {
     this.outgoing.flush(true);
     this.detach();

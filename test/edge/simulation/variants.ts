@@ -20,6 +20,8 @@ export interface Variant {
   readonly name: string;
   readonly parts: SessionParts;
   readonly rules?: Pick<typeof awakePeriods, "beginsWatching" | "wasMet">;
+  /** A digest is believed after a later period that left none. */
+  readonly trustsOldDigests?: boolean;
   readonly Directory?: typeof Directory;
   readonly Locator?: typeof Locator;
 }
@@ -192,6 +194,7 @@ export const MUTANTS: readonly Variant[] = [
   { name: "a replica's known counts as an acknowledgement", parts: { ...parts, Upstream: ReplicaAcks } },
   { name: "content on its way is not owed", parts: { ...parts, Follow: NoEvidence } },
   { name: "a sleep ignores what is owed", parts: { ...parts, Upstream: OwesNothing } },
+  { name: "a digest survives a crash", parts, trustsOldDigests: true },
   { name: "interests are forgotten", parts: { ...parts, Interests: ForgetsInterests } },
   { name: "a slow home is answered for", parts: { ...parts, Upstream: AnswersForSlowHomes } },
   { name: "a directory that does not answer means no", parts, Directory: SilenceMeansNo },

@@ -235,7 +235,7 @@ export class World {
   }
 }
 
-/** So little that everything overflows. What clients may leave unread has no end: no socket of theirs may be closed. */
+/** So little that everything overflows; but two marks fit into what may be unread, or nobody would ever ask. What clients may leave unread has no end: no socket of theirs may be closed. */
 function smallBounds(chance: Chance): Bounds {
   return {
     sessionBytes: chance.between(3_000, 20_000),
@@ -243,7 +243,7 @@ function smallBounds(chance: Chance): Bounds {
     sessionPendingBytes: chance.between(900, 3_000),
     clientUnreadBytes: chance.between(3_000, 30_000),
     clientUnreadMaxBytes: Number.POSITIVE_INFINITY,
-    spriteUnreadBytes: chance.between(800, 4_000),
-    markBytes: chance.between(300, 1_000),
+    spriteUnreadBytes: chance.between(1_200, 4_000),
+    markBytes: chance.between(300, 600),
   };
 }
