@@ -241,7 +241,7 @@ function smallBounds(chance: Chance): Bounds {
     sessionBytes: chance.between(3_000, 20_000),
     upstreamQueueBytes: chance.between(300, 1_500),
     sessionPendingBytes: chance.between(900, 3_000),
-    clientUnreadBytes: chance.between(3_000, 30_000),
+    clientUnreadBytes: chance.between(1_500, 6_000),
     clientUnreadMaxBytes: Number.POSITIVE_INFINITY,
     spriteUnreadBytes: chance.between(1_200, 4_000),
     markBytes: chance.between(300, 600),
