@@ -20,7 +20,7 @@ export class SpriteHost {
   disk: Disk;
   #snapshot: Disk | undefined;
   #marks = 0;
-  /** The disk is another one than when the last process ran: nobody can know. */
+  /** The disk is another one than before, and nothing was stored on it yet: its coordinator need not have heard of it. */
   isDiskUnseen = false;
   state: "absent" | "stopped" | "booting" | "running" = "absent";
   process: SpriteProcess | undefined;
@@ -193,7 +193,6 @@ export class SpriteHost {
   #run(): void {
     const { scheduler, chance } = this.#world;
     this.state = "running";
-    this.isDiskUnseen = false;
     this.process = new SpriteProcess({
       home: this.home,
       boot: `boot-${this.home.slice(4, 8)}-${this.boots}`,
@@ -209,6 +208,7 @@ export class SpriteHost {
       }),
       diskMs: () => chance.between(1, this.diskMs),
       onDurable: (id, state) => {
+        this.isDiskUnseen = false;
         if (!this.firstDurable.has(id)) this.firstDurable.set(id, scheduler.time);
         this.everDurable.set(id, mergeKnownState(this.everDurable.get(id) ?? emptyKnownState(), state));
         if (this.storesToCrash > 0 && --this.storesToCrash === 0) {
