@@ -20,13 +20,20 @@ export interface LaneOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Opens a bare socket. It knows of cojson only how an answer begins, so that the client's own cost stays small. */
+/** How a mark begins: by its answer the edge knows how far a client has read (docs/protocol.md). */
+const MARK = '{"action":"reconcile",';
+
+/**
+ * Opens a bare socket. It knows of cojson only how an answer begins, and how to answer marks, so that the client's own cost
+ * stays small.
+ */
 export async function openLane({ name, throughWorkerd, url, headers = {} }: LaneOptions): Promise<Lane> {
   const socket = new WebSocket(url, { headers: { ...headers }, perMessageDeflate: false });
   let awaited = { marker: "", left: 0, done: () => {}, fail: (_: Error) => {} };
   socket.on("message", (data) => {
     for (const text of String(data).split("\n")) {
-      if (text.startsWith(awaited.marker) && --awaited.left === 0) awaited.done();
+      if (text.startsWith(MARK)) socket.send(answerTo(text));
+      else if (text.startsWith(awaited.marker) && --awaited.left === 0) awaited.done();
     }
   });
   await new Promise<void>((resolve, reject) => {
@@ -65,4 +72,9 @@ export async function openLane({ name, throughWorkerd, url, headers = {} }: Lane
       socket.close();
     },
   };
+}
+
+function answerTo(mark: string): string {
+  const { id } = JSON.parse(mark) as { id: string };
+  return JSON.stringify({ action: "reconcile-ack", id });
 }

@@ -1,18 +1,13 @@
 import { readdir, readFile } from "node:fs/promises";
+import { workerdPid } from "../../test/support/workerd-process.ts";
 
 /**
  * Finds the workerd that this process runs.
  * @returns a reader of the CPU time it has used, in milliseconds; `undefined` where there is no `/proc` (not Linux).
  */
 export async function workerdCpu(): Promise<(() => Promise<number>) | undefined> {
-  const pids = await readdir("/proc").catch(() => []);
-  for (const pid of pids.filter((name) => /^\d+$/.test(name))) {
-    const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-    // "pid (name) state ppid …"; the name may hold anything but is ours here.
-    const [, name, parent] = /^\d+ \((.*)\) \S (\d+)/.exec(stat) ?? [];
-    if (name === "workerd" && Number(parent) === process.pid) return () => cpuOf(pid);
-  }
-  return undefined;
+  const pid = await workerdPid();
+  return pid === undefined ? undefined : () => cpuOf(pid);
 }
 
 /** `schedstat` begins with the nanoseconds that a thread has run; the coarse counters of `stat` are 10 ms wide. */

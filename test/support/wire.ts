@@ -13,7 +13,7 @@ export interface WireMessage {
   readonly values?: unknown;
 }
 
-/** A bare socket that speaks, or violates, cojson's protocol by hand. */
+/** A bare socket that speaks, or violates, cojson's protocol by hand; only marks it answers by itself. */
 export interface Wire {
   readonly received: WireMessage[];
   readonly closed: () => number | undefined;
@@ -31,7 +31,12 @@ export async function openWire(url: string, headers: Record<string, string> = {}
   const received: WireMessage[] = [];
   let code: number | undefined;
   socket.on("message", (data) => {
-    for (const line of String(data).split("\n")) received.push(JSON.parse(line) as WireMessage);
+    for (const line of String(data).split("\n")) {
+      const message = JSON.parse(line) as WireMessage;
+      received.push(message);
+      const isMark = message.action === "reconcile" && (message.values as unknown[] | undefined)?.length === 0;
+      if (isMark) socket.send(JSON.stringify({ action: "reconcile-ack", id: message.id }));
+    }
   });
   socket.on("close", (closeCode) => {
     code = closeCode;
