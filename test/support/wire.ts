@@ -34,7 +34,8 @@ export async function openWire(url: string, headers: Record<string, string> = {}
     for (const line of String(data).split("\n")) {
       const message = JSON.parse(line) as WireMessage;
       received.push(message);
-      const isMark = message.action === "reconcile" && (message.values as unknown[] | undefined)?.length === 0;
+      const isMark =
+        message.action === "reconcile" && (message.values as unknown[] | undefined)?.length === 0;
       if (isMark) socket.send(JSON.stringify({ action: "reconcile-ack", id: message.id }));
     }
   });
