@@ -198,8 +198,14 @@ export class SpriteStorage implements StorageAPI {
     if (this.#eraserScheduler !== undefined) return;
     this.#eraserScheduler = new DeletedCoValuesEraserScheduler({
       run: async () => {
-        await this.eraseAllDeletedCoValues();
-        return { hasMore: await this.#engine.eraser.unfinished() };
+        try {
+          await this.eraseAllDeletedCoValues();
+          return { hasMore: await this.#engine.eraser.unfinished() };
+        } catch (error) {
+          // Closed under it: what is left is found and erased after the next opening.
+          if (this.#closing !== undefined) return { hasMore: false };
+          throw error;
+        }
       },
     });
     this.#eraserScheduler.scheduleStartupDrain();
