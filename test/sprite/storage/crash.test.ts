@@ -13,7 +13,7 @@ const child = fileURLToPath(new URL("./crash-child.ts", import.meta.url));
  * The storage alone, with a write buffer so small that tables are written and compacted all the time. The loop with a real
  * Sprite is test/sprite/crash. `SPRITE_CRASH_ROUNDS=10000 SPRITE_CRASH_SEED=7` for the long form.
  */
-const rounds = Number(process.env.SPRITE_CRASH_ROUNDS ?? 20);
+const rounds = Number(process.env.SPRITE_CRASH_ROUNDS ?? 12);
 const seed = Number(process.env.SPRITE_CRASH_SEED ?? Date.now() % 1_000_000);
 
 /** Milliseconds after its first acknowledgement in which a process is killed. */

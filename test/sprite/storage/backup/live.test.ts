@@ -16,7 +16,7 @@ import { directoryPlace, WatchedPlace } from "./places.ts";
 import { soundState, wholeState } from "./whole-state.ts";
 import { WrittenStore } from "./written-store.ts";
 
-const BACKUPS = 20;
+const BACKUPS = 8;
 const writer = fileURLToPath(new URL("../crash-child.ts", import.meta.url));
 
 type Counts = ReadonlyMap<string, number>;
