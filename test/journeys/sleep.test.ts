@@ -1,5 +1,5 @@
 import type { RawCoMap } from "cojson";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Client, startClient } from "../support/client.ts";
 import { type Guest, startGuest } from "../support/guest.ts";
 import { startTestStack, TEST_FLEET, type TestStack } from "../support/test-stack.ts";
@@ -70,7 +70,7 @@ async function silence(stack: TestStack, clock: Wire): Promise<void> {
 
 describe("a Sprite that has nothing to do", () => {
   let stack: TestStack;
-  const clients: Pick<Client, "close">[] = [];
+  let clients: Pick<Client, "close">[] = [];
   const client = async (name: string) => {
     const started = await startClient(stack.syncUrl, { name });
     clients.push(started);
@@ -80,10 +80,12 @@ describe("a Sprite that has nothing to do", () => {
   beforeAll(async () => {
     stack = await startTestStack({ sleepAfter: 1 });
   });
-  afterAll(async () => {
+  // Who stays would come back after the deploy, too, and wake Sprites of which no browser saw the end.
+  afterEach(async () => {
     await Promise.all(clients.map((each) => each.close()));
-    await stack?.close();
+    clients = [];
   });
+  afterAll(() => stack?.close());
 
   test("is gone when its last client has left, and wakes for the next load", async () => {
     const author = await client("author");
