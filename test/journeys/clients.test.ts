@@ -84,8 +84,7 @@ describe("an edge with keys and limits", () => {
     const { node } = await newNode();
     const wire = await openWire(withKey());
     // More than two periods allow, so that it is over the limit wherever in a period this falls.
-    for (let n = 0; n <= 2 * LIMIT; n++)
-      for (const text of contentOf(node.createGroup())) wire.sendRaw(text);
+    for (let n = 0; n <= 2 * LIMIT; n++) for (const text of contentOf(node.createGroup())) wire.sendRaw(text);
     await wire.next(({ code }) => code === "rate", "the news that it has to wait");
     expect(stack.fleet.machines().length).toBeLessThanOrEqual(before + 2 * LIMIT);
     await wire.close();

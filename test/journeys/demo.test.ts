@@ -8,17 +8,17 @@ import { addItem, connectionState, itemTexts, shareLink, spriteState } from "../
 import { type DemoEndpoint, type DemoWorld, describeDemo } from "../demo/demo-suite.ts";
 import { startTestStack, type TestStack } from "../support/test-stack.ts";
 
-const SHOW = { timeout: 20_000 };
+const SHOW = { timeout: 25_000 };
 
 interface StackEndpoint extends DemoEndpoint {
   readonly stack: TestStack;
 }
 
-/** Sprites sleep after two seconds: all the page's promises hold while they do. */
+/** Sprites sleep after a few seconds: all the page's promises hold while they do. */
 async function startEndpoint(): Promise<StackEndpoint> {
   const demoDir = await mkdtemp(join(tmpdir(), "sprite-sync-demo-"));
   await buildDemo(demoDir);
-  const stack = await startTestStack({ demoDir, sleepAfter: 2 });
+  const stack = await startTestStack({ demoDir, sleepAfter: 6 });
   return {
     stack,
     pageUrl: stack.pageUrl,

@@ -3,8 +3,11 @@ import type { SpritesHost } from "../../dev/fleet/index.ts";
 import type { GroupId } from "../../shared/ids.ts";
 import { spriteNameOf } from "../../shared/sprite-name.ts";
 import { type Client, startClient } from "../support/client.ts";
-import { startTestStack, type TestStack } from "../support/test-stack.ts";
+import { startTestStack, TEST_FLEET, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
+
+/** These two take long, and `npm test` has their parts in test/fleet and test/sprite. */
+const BRIEF = TEST_FLEET !== "sprites";
 
 /** What only Fly Sprites do, with everything real but the platform. The other journeys: `npm run test:sprites`. */
 describe("on Fly Sprites", { timeout: 60_000 }, () => {
@@ -65,25 +68,31 @@ describe("on Fly Sprites", { timeout: 60_000 }, () => {
     expect([writer.closures(), reader.closures()]).toEqual([0, 0]);
   });
 
-  test("paused in the middle of its work, it goes on: no connection survives, and nobody notices", async () => {
-    const { writer, reader, home, arrives } = await pair();
-    await arrives("before");
-    await local(home).pause("warm");
-    await arrives("after a warm pause");
-    await local(home).pause("cold");
-    await arrives("after a cold one");
-    expect([writer.closures(), reader.closures()]).toEqual([0, 0]);
-  });
+  test.skipIf(BRIEF)(
+    "paused in the middle of its work, it goes on: no connection survives, and nobody notices",
+    async () => {
+      const { writer, reader, home, arrives } = await pair();
+      await arrives("before");
+      await local(home).pause("warm");
+      await arrives("after a warm pause");
+      await local(home).pause("cold");
+      await arrives("after a cold one");
+      expect([writer.closures(), reader.closures()]).toEqual([0, 0]);
+    },
+  );
 
-  test("its first process is killed right after a cold start: the second one serves", async () => {
-    const { home, arrives } = await pair();
-    await stack.asleep(home);
-    await local(home).pause("cold");
-    const sent = arrives("through it all");
-    await until(() => stack.machineOf(home).pid !== undefined, { what: "the first process" });
-    host.kill(stack.machineOf(home).id, "SIGKILL");
-    await sent;
-  });
+  test.skipIf(BRIEF)(
+    "its first process is killed right after a cold start: the second one serves",
+    async () => {
+      const { home, arrives } = await pair();
+      await stack.asleep(home);
+      await local(home).pause("cold");
+      const sent = arrives("through it all");
+      await until(() => stack.machineOf(home).pid !== undefined, { what: "the first process" });
+      host.kill(stack.machineOf(home).id, "SIGKILL");
+      await sent;
+    },
+  );
 
   test("its id changed: an empty Sprite has its name, and the browsers that are open fill it again", async () => {
     const { writer, reader, home, map, arrives } = await pair();
