@@ -25,7 +25,8 @@ interface Held {
  * Holds back the loads of a client that comes back, until it is known whether their home has to be woken for them: a
  * thousand tabs that reconnect after a deploy must not wake every group they show (docs/protocol.md).
  *
- * 1. One question for each home at a time; what comes meanwhile makes the next one.
+ * 1. One question for each home at a time. What comes meanwhile is asked about together with what was: while any load of a
+ *    home has no answer, the home is owed one, and does not rest.
  * 2. All loads of a question are answered the same way: if one has to go to the home, the others may as well.
  * 3. Whatever else is sent to a home goes behind the loads that are held for it: see {@link release}.
  */
@@ -61,8 +62,8 @@ export class SleepCheck {
   }
 
   async #ask(home: GroupId, held: Held): Promise<void> {
-    while (held.next.length > 0 && this.#homes.get(home) === held) {
-      held.asked = held.next;
+    while (this.#homes.get(home) === held) {
+      held.asked.push(...held.next);
       held.next = [];
       const records = held.asked.map(({ id, state }) => recordOf(id, state));
       const boot = await this.#deps.unchanged(home, records);
@@ -71,10 +72,9 @@ export class SleepCheck {
         this.#deps.onOther(home, this.release(home));
         return;
       }
-      const answered = this.#freed(held.asked);
-      held.asked = [];
-      if (held.next.length === 0) this.#homes.delete(home);
-      this.#deps.onUnchanged(home, answered, boot);
+      if (held.next.length > 0) continue;
+      this.#homes.delete(home);
+      this.#deps.onUnchanged(home, this.#freed(held.asked), boot);
     }
   }
 

@@ -96,15 +96,17 @@ describe("a client that comes back to a home that sleeps", () => {
     expect(harness.watched).toEqual([]);
   });
 
-  test("is asked about once a turn: what it loads while the coordinator is asked makes one more question", async () => {
+  test("is asked about once a turn: what it loads meanwhile is asked about with the rest, and its home rests only then", async () => {
     await harness.client(load(1), load(2));
     await harness.client(load(3));
     await harness.client(load(4));
     expect(harness.questions).toEqual([[HOME, 2]]);
     await answer("b7");
+    // Of the others it has no answer: were it told to rest now, it would be owed those and wake the Sprite.
+    expect(actions(harness.take())).toEqual([]);
     expect(harness.questions).toEqual([
       [HOME, 2],
-      [HOME, 2],
+      [HOME, 4],
     ]);
     await answer("b7");
     expect(actions(harness.take())).toEqual(["known", "known", "known", "known"]);

@@ -6,7 +6,7 @@ import { type Client, startClient } from "../support/client.ts";
 import { startTestStack, TEST_FLEET, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
 
-/** These two take long, and `npm test` has their parts in test/fleet and test/sprite. */
+/** These take long, and `npm test` has their parts in test/fleet and test/sprite. */
 const BRIEF = TEST_FLEET !== "sprites";
 
 /** What only Fly Sprites do, with everything real but the platform. The other journeys: `npm run test:sprites`. */
@@ -134,18 +134,21 @@ describe("on Fly Sprites", { timeout: 60_000 }, () => {
     expect(local(home).state.name).toBe(spriteNameOf(home as GroupId));
   });
 
-  test("the hello tells an old version: the server is replaced under open browsers, and nothing is lost", async () => {
-    const { map, arrives, home } = await pair();
-    await arrives("old");
-    const definition = () => local(home).httpService?.definition.env ?? {};
-    const before = definition().SPRITE_SETUP;
-    await stack.restartEdge({ SPRITE_DURABILITY: "fsync" });
-    await arrives("under another edge");
-    await until(() => definition().SPRITE_SETUP !== before, { what: "the new setup" });
-    await arrives("new");
-    expect(definition().SPRITE_DURABILITY).toBe("fsync");
-    await until(() => said("the Sprite ran another version") > 0, { what: "the log's line" });
-    const fresh = await client();
-    expect((await fresh.load(map.id)).toJSON()).toEqual({ n: "new" });
-  });
+  test.skipIf(BRIEF)(
+    "the hello tells an old version: the server is replaced under open browsers, and nothing is lost",
+    async () => {
+      const { map, arrives, home } = await pair();
+      await arrives("old");
+      const definition = () => local(home).httpService?.definition.env ?? {};
+      const before = definition().SPRITE_SETUP;
+      await stack.restartEdge({ SPRITE_DURABILITY: "fsync" });
+      await arrives("under another edge");
+      await until(() => definition().SPRITE_SETUP !== before, { what: "the new setup" });
+      await arrives("new");
+      expect(definition().SPRITE_DURABILITY).toBe("fsync");
+      await until(() => said("the Sprite ran another version") > 0, { what: "the log's line" });
+      const fresh = await client();
+      expect((await fresh.load(map.id)).toJSON()).toEqual({ n: "new" });
+    },
+  );
 });
