@@ -2,6 +2,7 @@ import type { RawCoMap } from "cojson";
 import { type Client, startClient } from "../../test/support/client.ts";
 import { type Guest, startGuest } from "../../test/support/guest.ts";
 import type { Sample } from "../interleave.ts";
+import { seenBy } from "../seen-by.ts";
 
 /** A group with one value, somebody who writes to it, and others who have it open. */
 export class Audience {
@@ -56,15 +57,4 @@ export class Audience {
   async close(): Promise<void> {
     await Promise.all([this.#writer, ...this.#readers].map((client) => client.close()));
   }
-}
-
-/** Resolves once `copy` holds at least `n`. */
-function seenBy(copy: RawCoMap, n: number): Promise<void> {
-  return new Promise((resolve) => {
-    const stop = copy.core.subscribe(() => {
-      if (Number(copy.get("n")) < n) return;
-      stop();
-      resolve();
-    }, false);
-  });
 }

@@ -2,6 +2,7 @@ import type { RawCoMap, RawGroup } from "cojson";
 import { type Client, startClient } from "../../test/support/client.ts";
 import { type Guest, startGuest } from "../../test/support/guest.ts";
 import type { Sample } from "../interleave.ts";
+import { seenBy } from "../seen-by.ts";
 import { percentile } from "../statistics.ts";
 
 /** How much is done in one round. */
@@ -143,15 +144,4 @@ async function timed(count: number, work: () => Promise<unknown>): Promise<{ ms:
   const begun = performance.now();
   await work();
   return { ms: (performance.now() - begun) / count };
-}
-
-/** Resolves once `copy` holds at least `n`. */
-function seenBy(copy: RawCoMap, n: number): Promise<void> {
-  return new Promise((resolve) => {
-    const stop = copy.core.subscribe(() => {
-      if (Number(copy.get("n")) < n) return;
-      stop();
-      resolve();
-    }, false);
-  });
 }
