@@ -1,5 +1,6 @@
 import { errorMessage } from "../shared/control.ts";
 import type { CoValueId } from "../shared/ids.ts";
+import { LIMITS } from "../shared/limits.ts";
 import { spriteNameOf } from "../shared/sprite-name.ts";
 import { attachSprite } from "./attach.ts";
 import type { Client } from "./client.ts";
@@ -94,7 +95,9 @@ function sessionDeps(socket: WebSocket, { request, env, config, client }: Upgrad
     policy: config.PLACEMENT,
     dial: async (of, fresh) => {
       const { credentials } = fleet;
-      const options = { home: of, session: id, keys: config.PASS_KEYS, credentials, ended: ended.signal };
+      const timeoutMs = fresh ? LIMITS.dialTimeoutMs : LIMITS.firstDialTimeoutMs;
+      const about = { home: of, session: id, keys: config.PASS_KEYS, credentials };
+      const options = { ...about, timeoutMs, ended: ended.signal };
       const dial = (place: SpritePlace) => {
         wear.subrequest();
         return dialSprite({ ...options, place });

@@ -1,6 +1,5 @@
 import { type ErrorCode, SpriteSyncError } from "../shared/errors.ts";
 import type { GroupId } from "../shared/ids.ts";
-import { LIMITS } from "../shared/limits.ts";
 import { PASS_HEADER, type PassKeys, signPass } from "../shared/pass.ts";
 import { greeted } from "./greet.ts";
 import type { FreshPlace, SpritePlace } from "./sprite-place.ts";
@@ -14,6 +13,8 @@ export interface DialOptions {
   readonly keys: PassKeys;
   /** The fleet's secret headers for an address; not part of `place`, because that is kept in caches. */
   readonly credentials: (place: SpritePlace) => Readonly<Record<string, string>>;
+  /** From here to the hello, milliseconds. */
+  readonly timeoutMs: number;
   /** Aborts when the session ends. */
   readonly ended: AbortSignal;
 }
@@ -23,11 +24,11 @@ export interface DialOptions {
  * @throws SpriteSyncError `wrong-sprite`, `auth`, `transient`, `overloaded` or `asleep`; it never hangs.
  */
 export async function dialSprite(options: DialOptions): Promise<SpriteSocket> {
-  const { home, place, session, keys, ended } = options;
+  const { home, place, session, keys, timeoutMs, ended } = options;
   const after = "after" in place ? place.after : undefined;
   const pass = await signPass({ home, session, after }, keys);
   const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), LIMITS.dialTimeoutMs);
+  const timer = setTimeout(() => abort.abort(), timeoutMs);
   const signal = AbortSignal.any([abort.signal, ended]);
   try {
     // fetch takes http(s) for an upgrade, and allows headers, which `new WebSocket` does not (facts/cloudflare §1.5).
@@ -46,7 +47,7 @@ export async function dialSprite(options: DialOptions): Promise<SpriteSocket> {
     return await greeted(socket, home, signal);
   } catch (error) {
     if (error instanceof SpriteSyncError) throw error;
-    const what = abort.signal.aborted ? `no hello within ${LIMITS.dialTimeoutMs} ms` : String(error);
+    const what = abort.signal.aborted ? `no hello within ${timeoutMs} ms` : String(error);
     throw new SpriteSyncError("transient", `the Sprite of ${home} could not be reached: ${what}`, {
       cause: error,
     });

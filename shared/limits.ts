@@ -20,6 +20,11 @@ export const LIMITS = {
   clientLoadTimeoutMs: 60_000,
   /** One dial of a Sprite, from getting the slot to its hello. Covers a cold boot behind fly-proxy (facts/fly-machines §2.2). */
   dialTimeoutMs: 25_000,
+  /**
+   * The same for an address that a cache gave. Behind the address of an empty Fly Sprite a visitor waits for ever
+   * (facts/fly-sprites §8); a Sprite that is only slow to wake is asked for at its fleet, and dialled again.
+   */
+  firstDialTimeoutMs: 6_000,
   /** First wait after a failed attach; doubles, with jitter, up to `attachRetryMaxMs`. */
   attachRetryMs: 250,
   attachRetryMaxMs: 10_000,

@@ -12,6 +12,7 @@ describe("limits", () => {
   test("a Sprite is located and dialled before the client gives its load up", () => {
     expect(LIMITS.locateTimeoutMs).toBeLessThan(LIMITS.clientLoadTimeoutMs);
     expect(LIMITS.dialTimeoutMs + LIMITS.attachRetryMaxMs).toBeLessThan(LIMITS.clientLoadTimeoutMs);
+    expect(LIMITS.firstDialTimeoutMs).toBeLessThan(LIMITS.dialTimeoutMs / 2);
     expect(LIMITS.joinFlightMs).toBeLessThan(LIMITS.locateTimeoutMs);
   });
 
