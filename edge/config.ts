@@ -25,6 +25,8 @@ const common = {
   /** How a Sprite sleeps, see docs/operating.md. Fly Sprites are paused by their platform, whatever this says. */
   SPRITE_SLEEP: z.enum(["exit", "suspend", "auto"]).default("exit"),
   SPRITE_DURABILITY: z.enum(["flush", "fsync"]),
+  /** How many of the Sprites with another image, or release, get the present one at their next wake, percent. */
+  SPRITE_UPGRADE_PERCENT: z.coerce.number().min(0).max(100).default(100),
   /** Where Sprites back themselves up: `s3://bucket/prefix`, or an absolute directory; not at all when it is empty. */
   SPRITE_BACKUP: z
     .string()
@@ -53,8 +55,6 @@ const machines = z.object({
   FLY_PACE: z.enum(["fly", "none"]).default("fly"),
   /** The Sprite's image, best by digest. */
   SPRITE_IMAGE: z.string().min(1),
-  /** How many of the Sprites with another image get this one at their next wake, percent. */
-  SPRITE_UPGRADE_PERCENT: z.coerce.number().min(0).max(100).default(100),
   /** Regions that Sprites may live in, in order of preference. */
   SPRITE_REGIONS: list.pipe(z.array(z.string()).min(1)),
   SPRITE_MEMORY_MB: z.coerce.number().int().multipleOf(256).min(256).default(256),

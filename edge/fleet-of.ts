@@ -61,6 +61,7 @@ function spritesFleet(config: EdgeConfig & { FLEET: "sprites" }, env: object): F
     apiUrl: config.SPRITES_API_URL,
     token: config.SPRITES_API_TOKEN,
     release: config.SPRITE_RELEASE,
+    upgradePercent: config.SPRITE_UPGRADE_PERCENT,
     readRelease: () => readRelease(config.SPRITE_RELEASE, env),
     passKeys: config.PASS_KEYS,
     spriteEnv: (home) => spriteEnv(config, home),

@@ -9,8 +9,8 @@ import {
   installScript,
   isSetUp,
   isStopped,
-  releaseDir,
   SPRITE_DIR,
+  type SpriteRelease,
   type SpriteSetup,
   sha256Hex,
   utf8,
@@ -18,6 +18,8 @@ import {
 
 export interface InstallDeps {
   readonly api: SpritesApi;
+  /** What new Sprites get, and those that are upgraded. */
+  readonly release: SpriteRelease;
   /** How many stores the running server has not got on its disk yet; `undefined` when it does not say. */
   readonly pending: () => Promise<number | undefined>;
   readonly pause: (ms: number) => Promise<void>;
@@ -43,18 +45,20 @@ export async function install(name: SpriteName, setup: SpriteSetup, deps: Instal
   }
   await api.writeFile(name, `${SPRITE_DIR}/pass-keys`, utf8(setup.passKeys));
   const running = installedRelease(service);
-  if (running !== releaseDir(setup.release)) await installRelease(name, setup, running, deps);
+  if (running !== setup.dir) await installRelease(name, running, deps);
   if (service && !(await isQuiet(deps))) {
     log.warn({ sprite: name }, "the server is not upgraded now: it has something to store");
     return;
   }
   if (service) await redefine(name, setup, api);
   else await api.putService(name, setup.definition);
-  const { version, sha256 } = setup.release;
-  log.info(
-    { sprite: name, version, sha256, before: running },
-    service ? "server upgraded" : "server installed",
-  );
+  const { version, sha256 } = deps.release;
+  if (running === setup.dir) log.info({ sprite: name, release: running }, "server set up anew");
+  else
+    log.info(
+      { sprite: name, version, sha256, before: running },
+      service ? "server upgraded" : "server installed",
+    );
 }
 
 /**
@@ -82,9 +86,8 @@ async function isQuiet({ pending, pause }: Pick<InstallDeps, "pending" | "pause"
 
 async function installRelease(
   name: SpriteName,
-  { release }: SpriteSetup,
   running: string | undefined,
-  { api, readRelease }: InstallDeps,
+  { api, release, readRelease }: InstallDeps,
 ): Promise<void> {
   const archive = await readRelease();
   if ((await sha256Hex(archive)) !== release.sha256)

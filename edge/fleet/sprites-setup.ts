@@ -16,7 +16,8 @@ export interface SpriteRelease {
 export interface SpriteSetup {
   /** Changes when anything of it changes. It is in the service's environment, where a look at the service finds it. */
   readonly id: string;
-  readonly release: SpriteRelease;
+  /** Where the release is, as {@link releaseDir} names it. */
+  readonly dir: string;
   readonly definition: ServiceDefinition;
   /** What the Sprite must verify passes with. */
   readonly passKeys: string;
@@ -60,17 +61,21 @@ export function parseRelease(address: string): SpriteRelease {
   );
 }
 
-/** What a home's Sprite shall run. @param env without secrets: whoever may see the service sees it. */
+/**
+ * What a home's Sprite shall run.
+ * @param dir of the release, see {@link releaseDir}
+ * @param env without secrets: whoever may see the service sees it.
+ */
 export async function spriteSetup(
-  release: SpriteRelease,
+  dir: string,
   env: Readonly<Record<string, string>>,
   passKeys: string,
 ): Promise<SpriteSetup> {
-  const all = JSON.stringify([release.sha256, Object.entries(env).sort(), passKeys]);
+  const all = JSON.stringify([dir, Object.entries(env).sort(), passKeys]);
   const id = (await sha256Hex(utf8(all))).slice(0, 16);
   const definition = {
     cmd: "/bin/sh",
-    args: [`${SPRITE_DIR}/${releaseDir(release)}/start.sh`],
+    args: [`${SPRITE_DIR}/${dir}/start.sh`],
     dir: SPRITE_DIR,
     env: {
       ...env,
@@ -81,7 +86,7 @@ export async function spriteSetup(
     needs: [],
     http_port: PORT,
   };
-  return { id, release, definition, passKeys };
+  return { id, dir, definition, passKeys };
 }
 
 /** Whether a service is what `setup` wants. */
@@ -95,9 +100,9 @@ export function isStopped(service: FlyService | undefined): boolean {
   return status === "stopped" || status === "failed";
 }
 
-/** What the server of a setup says in its hello, and of itself when it is asked for its health. */
-export function versionOf({ release, id }: Pick<SpriteSetup, "release" | "id">): string {
-  return `${release.version}+${id}`;
+/** Whether `version` is what a server of this setup says in its hello: the package's version, `+` and the setup's id. */
+export function isVersionOf({ id }: Pick<SpriteSetup, "id">, version: string): boolean {
+  return version.endsWith(`+${id}`);
 }
 
 /** The directory of the release that a service runs, relative to {@link SPRITE_DIR}. */

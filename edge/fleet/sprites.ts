@@ -10,17 +10,27 @@ import { createSpritesHttp, type SpritesHttpDeps, spritesAuthorization } from ".
 import { install } from "./sprites-install.ts";
 import { SPRITES_LIMITS } from "./sprites-limits.ts";
 import { createRoomMaker } from "./sprites-room.ts";
-import { parseRelease, releaseDir, type SpriteSetup, spriteSetup, versionOf } from "./sprites-setup.ts";
+import {
+  installedRelease,
+  isVersionOf,
+  parseRelease,
+  releaseDir,
+  type SpriteSetup,
+  spriteSetup,
+} from "./sprites-setup.ts";
 import { type FlySprite, stateOfStatus } from "./sprites-types.ts";
 import { trustAddress } from "./sprites-url.ts";
 import { createVisitor } from "./sprites-visit.ts";
 import { findSprite, reachSprite } from "./sprites-wake.ts";
+import { isChosen } from "./upgrade.ts";
 
 export interface SpritesFleetDeps extends SpritesHttpDeps {
   /** Address of the server's release; its name says version, platform and checksum (sprite/release.ts). */
   readonly release: string;
   /** Gets the release. */
   readonly readRelease: () => Promise<Uint8Array<ArrayBuffer>>;
+  /** How many of the Sprites that run another release get this one at their next wake, percent. */
+  readonly upgradePercent: number;
   /** Environment of a home's Sprite. No secrets: whoever may see its service sees it. */
   readonly spriteEnv: (home: GroupId) => Readonly<Record<string, string>>;
   /** Sprites get them as a file. */
@@ -50,7 +60,15 @@ export function createSpritesFleet(deps: SpritesFleetDeps): Fleet {
     return { authorization };
   };
   const visit = createVisitor({ fetch: deps.fetch, credentials });
-  const setupOf = (home: GroupId) => spriteSetup(release, deps.spriteEnv(home), passKeys);
+  const newest = releaseDir(release);
+
+  /** Of a Sprite that is not among the chosen, all but its release: settings and keys hold for every Sprite. */
+  async function setupOf(home: GroupId): Promise<SpriteSetup> {
+    const name = spriteNameOf(home);
+    const kept = isChosen(name, deps.upgradePercent) ? undefined : installedRelease(await api.service(name));
+    return spriteSetup(kept ?? newest, deps.spriteEnv(home), passKeys);
+  }
+
   const makeRoom = createRoomMaker({
     api,
     idleMsOf: async (sprite) => {
@@ -73,6 +91,7 @@ export function createSpritesFleet(deps: SpritesFleetDeps): Fleet {
   const installIn = (sprite: Pick<SpriteRecord, "name" | "home">, setup: SpriteSetup) =>
     install(sprite.name, setup, {
       api,
+      release,
       pending: async () => {
         const told = await askServer("GET", sprite).catch(() => undefined);
         return typeof told?.pending === "number" ? told.pending : undefined;
@@ -90,8 +109,9 @@ export function createSpritesFleet(deps: SpritesFleetDeps): Fleet {
     async ensure({ home }) {
       const name = spriteNameOf(home);
       const sprite = await ensureSprite(name, { api, creations, pause, now, log });
-      await installIn({ name, home }, await setupOf(home));
-      return { ...recordOf(sprite, home), image: releaseDir(release) };
+      const setup = await setupOf(home);
+      await installIn({ name, home }, setup);
+      return { ...recordOf(sprite, home), image: setup.dir };
     },
     async wake(known) {
       const sprite = await findSprite(known.name, { api, pause });
@@ -99,11 +119,11 @@ export function createSpritesFleet(deps: SpritesFleetDeps): Fleet {
       const setup = await setupOf(known.home);
       const parts = { setupId: setup.id, install: () => installIn(known, setup) };
       await reachSprite(sprite, known.name, { api, visit, pause, now, log, ...parts });
-      return { ...recordOf(sprite, known.home), state: "running", image: releaseDir(release) };
+      return { ...recordOf(sprite, known.home), state: "running", image: setup.dir };
     },
     async upgrade(known, version) {
       const setup = await setupOf(known.home);
-      if (version === versionOf(setup)) return false;
+      if (isVersionOf(setup, version)) return false;
       await installIn(known, setup);
       return true;
     },

@@ -62,6 +62,7 @@ export async function startLocalSprites(options: Partial<SpritesHostOptions> = {
         token: host.token,
         release: path,
         readRelease: async () => new Uint8Array(await readFile(path)),
+        upgradePercent: 100,
         spriteEnv: (home) => ({ SPRITE_HOME: home }),
         passKeys: parsePassKeys(PASS_KEYS),
         fetch: (url, init) => fetch(url, init),

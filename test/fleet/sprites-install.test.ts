@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { SPRITES_LIMITS } from "../../edge/fleet/sprites-limits.ts";
-import { parseRelease, spriteSetup, versionOf } from "../../edge/fleet/sprites-setup.ts";
+import { parseRelease, releaseDir, spriteSetup } from "../../edge/fleet/sprites-setup.ts";
 import { checkExit, checkStream, endsStream, readBody } from "../../edge/fleet/sprites-streams.ts";
 import { PASS_KEYS } from "./local-sprites.ts";
 import { spritesWorld } from "./sprites-world.ts";
@@ -118,14 +118,16 @@ describe("the server in a Sprite", { timeout: 30_000 }, () => {
   });
 
   describe("an upgrade", () => {
+    /** What the hello of a server of this release says, with the settings that all have here. */
+    const version = async (path: string) =>
+      `0.1.0+${(await spriteSetup(releaseDir(parseRelease(path)), { SPRITE_HOME: t.home }, PASS_KEYS)).id}`;
+
     it("replaces what the hello calls by an old version, and restarts it: a service goes on with its old process", async () => {
       const sprite = await t.fleet.wake(await t.fleet.ensure(t.spec));
       await t.visit("/append", { method: "POST", body: "kept" });
       const old = t.client();
       const release = await t.sprites.packOther("second");
       const next = t.client({ release, readRelease: async () => new Uint8Array(await readFile(release)) });
-      const version = async (path: string) =>
-        versionOf(await spriteSetup(parseRelease(path), { SPRITE_HOME: t.home }, PASS_KEYS));
       const [was, is] = [await version(t.sprites.release), await version(release)];
       expect(await old.upgrade?.(sprite, was)).toBe(false);
       expect(t.calls("restartService")).toHaveLength(0);
@@ -157,6 +159,31 @@ describe("the server in a Sprite", { timeout: 30_000 }, () => {
       await t.client({ passKeys: [new TextEncoder().encode(keys)] }).wake(sprite);
       expect(await readFile(t.local().toLocal("/home/sprite/sprite-sync/pass-keys"), "utf8")).toBe(keys);
       expect(t.calls("restartService")).toHaveLength(1);
+    });
+
+    it("reaches a percentage of the Sprites at first; the others get new settings and keys, and no new release", async () => {
+      const sprite = await t.fleet.wake(await t.fleet.ensure(t.spec));
+      const release = await t.sprites.packOther(`${t.name}-careful`);
+      const upload = { release, readRelease: async () => new Uint8Array(await readFile(release)) };
+      const none = t.client({ ...upload, upgradePercent: 0 });
+      expect(await none.upgrade?.(sprite, await version(t.sprites.release))).toBe(false);
+      await none.wake(sprite);
+      expect(t.calls("restartService")).toHaveLength(0);
+      const keys = "another-secret-that-only-tests-know-0123456789";
+      const passKeys = [new TextEncoder().encode(keys)] as const;
+      const rotated = t.client({ ...upload, passKeys, upgradePercent: 0 });
+      expect((await rotated.wake(sprite)).image).toBe(releaseDir(parseRelease(t.sprites.release)));
+      expect(await readFile(t.local().toLocal("/home/sprite/sprite-sync/pass-keys"), "utf8")).toBe(keys);
+      expect(await buildOf()).toBe("first");
+      await t.client({ ...upload, upgradePercent: 100 }).wake(sprite);
+      expect(await buildOf()).toBe(`${t.name}-careful`);
+    });
+
+    it("a Sprite that is new gets the present release, whatever the percentage", async () => {
+      const release = await t.sprites.packOther(`${t.name}-new`);
+      const readRelease = async () => new Uint8Array(await readFile(release));
+      await t.client({ release, readRelease, upgradePercent: 0 }).ensure(t.spec);
+      expect(await buildOf()).toBe(`${t.name}-new`);
     });
 
     it("leaves one release behind besides the new one, however many there were", async () => {
