@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { LAST_WORD_PATH } from "../shared/digest.ts";
 import { ERROR_TABLE, SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { type CoValueId, parseCoValueId } from "../shared/ids.ts";
 import { acceptSession } from "./accept.ts";
@@ -6,6 +7,7 @@ import { clientOf, networkOf } from "./client.ts";
 import { mayOnceMore, tooManySessions } from "./client-limits.ts";
 import { logOptions, parseConfig } from "./config.ts";
 import type { Env } from "./env.ts";
+import { hearLastWord } from "./last-word.ts";
 import { workersLog } from "./log.ts";
 import { operate } from "./operate.ts";
 import { waitingRoomOf } from "./waiting-room.ts";
@@ -42,6 +44,11 @@ app.get("/sync/:groupId", (c) => {
 });
 
 app.post("/operate/:groupId", async (c) => c.json(await operate(c.req.raw, c.env, c.req.param("groupId"))));
+
+app.post(LAST_WORD_PATH, async (c) => {
+  await hearLastWord(c.req.raw, c.env);
+  return c.body(null, 204);
+});
 
 // Everything else is the demo page; a plain 404 where the deployment has no assets.
 app.get("*", (c) => (c.env.ASSETS ? c.env.ASSETS.fetch(c.req.raw) : c.notFound()));

@@ -98,10 +98,16 @@ export function mergedValues(
   return joinRecords([...merged.values()].filter((record) => !record.endsWith(FORGET)));
 }
 
-/** The last thing that a Sprite says, on one of its upstreams, before it closes them all with `CLOSE.asleep`. */
+/**
+ * The last thing that a Sprite says, on one of its upstreams, before it closes them all with `CLOSE.asleep`; where it has
+ * none, as the body of a `POST` to {@link LAST_WORD_PATH}.
+ */
 export function digestMessage({ was, is, values }: Digest): string {
   return DIGEST_START + JSON.stringify({ was, is, values }).slice(1);
 }
+
+/** Of the edge, with the boot that ends as `?boot=` and a pass of the Sprite's. */
+export const LAST_WORD_PATH = "/last-word";
 
 const DIGEST_START = '{"type":"digest",';
 const MARK_CHARS = 200;

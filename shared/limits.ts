@@ -119,6 +119,8 @@ export const LIMITS = {
   digestValues: 20_000,
   /** How long a Sprite that falls asleep may work on its digest. Its upstreams are deaf meanwhile. */
   digestMs: 1_000,
+  /** How long the edge may take to hear of the digest of a Sprite that nobody is attached to. Who comes now has to wait. */
+  lastWordMs: 2_000,
   /** How long a client's load waits for the coordinator to say whether its home has to be woken for it. */
   unchangedTimeoutMs: 3_000,
   /**

@@ -94,12 +94,13 @@ export async function verifyPass(token: string, sprite: SpriteName, keys: PassKe
 }
 
 /**
- * Checks the pass of a Sprite that connects to the edge.
+ * Checks the pass of a Sprite that turns to the edge.
+ * @returns its home.
  * @throws SpriteSyncError `bad-pass`
  */
-export async function verifySpritePass(token: string, keys: PassKeys): Promise<SpriteName> {
+export async function verifySpritePass(token: string, keys: PassKeys): Promise<GroupId> {
   const { home, session } = await verify(token, EDGE, keys);
-  if (spriteNameOf(home) === session) return spriteNameOf(home);
+  if (spriteNameOf(home) === session) return home;
   throw new SpriteSyncError("bad-pass", "the pass names a home that is not its Sprite's");
 }
 

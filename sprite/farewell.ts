@@ -2,6 +2,7 @@ import { type Digest, digestMessage } from "../shared/digest.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import { withTimeout } from "../shared/timeout.ts";
+import { type LastWordDeps, sayLastWord } from "./last-word.ts";
 import type { Touched } from "./touched.ts";
 
 /** A store that can name its whole content; see `SpriteStorage.mark`. */
@@ -22,20 +23,29 @@ export function isMarked<T extends object>(storage: T): storage is T & MarkedSto
 export class Farewell {
   readonly #store: MarkedStore;
   readonly #touched: Touched;
+  readonly #edge: LastWordDeps | undefined;
   readonly #log: Log;
   readonly #lengthBefore: number;
 
-  constructor(store: MarkedStore, touched: Touched, log: Log) {
+  /** @param edge where it is told when there is no session left. */
+  constructor(store: MarkedStore, touched: Touched, edge: LastWordDeps | undefined, log: Log) {
     this.#store = store;
     this.#touched = touched;
+    this.#edge = edge;
     this.#log = log;
     this.#lengthBefore = store.length;
   }
 
-  /** Tells the coordinator, through one of the sessions, what it need not wake this Sprite for. Never rejects. */
-  async say(send: (text: string) => void): Promise<void> {
+  /**
+   * Tells the coordinator what it need not wake this Sprite for. Never rejects.
+   * @param send to one of the sessions; without any, the edge is told itself.
+   */
+  async say(send: ((text: string) => void) | undefined): Promise<void> {
+    if (!send && !this.#edge) return;
     try {
-      send(digestMessage(await withTimeout(this.digest(), LIMITS.digestMs)));
+      const text = digestMessage(await withTimeout(this.digest(), LIMITS.digestMs));
+      if (send) send(text);
+      else if (this.#edge) await sayLastWord(text, this.#edge);
     } catch (error) {
       this.#log.warn({ error: String(error) }, "no digest; clients that come back will wake this Sprite");
     }

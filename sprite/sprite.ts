@@ -139,8 +139,9 @@ export class Sprite {
   private beginPeriod(home: Home, storage: SpriteStorage): void {
     const { role, syncUrl, log } = this.deps;
     if (role.kind !== "home") return;
-    if (isMarked(storage)) this.farewell = new Farewell(storage, home.touched, log);
     const pass = () => signSpritePass(role.home, role.passKeys);
+    const edge = syncUrl ? { syncUrl, boot: this.boot, pass } : undefined;
+    if (isMarked(storage)) this.farewell = new Farewell(storage, home.touched, edge, log);
     if (syncUrl) this.parents = new Parents({ home, syncUrl, pass, log, onActivity: () => this.touch() });
   }
 
@@ -320,7 +321,9 @@ export class Sprite {
     const [messenger] = this.upstreams;
     // After a failed write nobody knows what is on the disk.
     const isSure = this.storage?.state?.kind !== "failed" && this.busyness().pendingOnDisk === 0;
-    if (messenger && isSure) await this.farewell?.say((text) => messenger.sendAlone(text));
+    // Of a period in which nobody came the coordinator has never heard.
+    if (isSure && this.opened > 0)
+      await this.farewell?.say(messenger && ((text) => messenger.sendAlone(text)));
     this.closeUpstreams(CLOSE.asleep);
     this.deps.onAsleep();
   }

@@ -26,8 +26,8 @@ const MESSAGES =
   durability === "fsync"
     ? { warmUp: 300, 64: 900, 8: 300, 1: 100 }
     : { warmUp: 500, 64: 3_000, 8: 1_000, 1: 400 };
-/** CoValues loaded one at a time, and as many others 16 at once: none is loaded twice. */
-const LOADS = Math.min(1_000, Math.floor(covalues / 2));
+/** CoValues loaded one at a time, as many others 16 at once, and others one at a time again: none is loaded twice. */
+const LOADS = Math.min(1_000, Math.floor(covalues / 3));
 
 interface Opened {
   readonly storage: StorageAPI;
@@ -100,8 +100,9 @@ async function loads(): Promise<Record<string, number>> {
     );
   const load1 = await rate(1, load);
   const load16 = await rate(16, (turn) => load(LOADS + turn));
+  const load1Later = await rate(1, (turn) => load(2 * LOADS + turn));
   await close();
-  return { openMs, load1, load16 };
+  return { openMs, load1, load16, load1Later };
 }
 
 async function rate(parallel: number, task: (index: number) => Promise<void>): Promise<number> {

@@ -57,6 +57,12 @@ const CONTEST: readonly Row[] = [
     format: digits(0),
   },
   {
+    what: "one at a time, once the process has loaded others",
+    metric: "load1Later",
+    against: NORMAL,
+    format: digits(0),
+  },
+  {
     what: "bytes on disk per byte of transactions",
     metric: "diskPerByte",
     against: NORMAL,

@@ -1,5 +1,8 @@
 import type { RawCoMap } from "cojson";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { digestMessage } from "../../shared/digest.ts";
+import { asHome, type CoValueId, type GroupId } from "../../shared/ids.ts";
+import { PASS_HEADER, type PassKeys, parsePassKeys, signPass, signSpritePass } from "../../shared/pass.ts";
 import { type Client, startClient } from "../support/client.ts";
 import { type Guest, startGuest } from "../support/guest.ts";
 import { startTestStack, TEST_FLEET, type TestStack } from "../support/test-stack.ts";
@@ -32,6 +35,13 @@ const FLEET_CALLS = [
 
 /** For a hundred clients on a computer that does much else. A limit for broken code, not a pause. */
 const SLOW_COMPUTER = { timeoutMs: 90_000 };
+
+const OTHER_KEYS = parsePassKeys("a-secret-that-is-not-the-one-of-this-edge-0123456789");
+const DIGEST = digestMessage({ was: undefined, is: "mark", values: "" });
+type Sign = (home: GroupId, keys: PassKeys) => Promise<string>;
+const nobody: Sign = async () => "";
+const stranger: Sign = (home) => signSpritePass(home, OTHER_KEYS);
+const session: Sign = (home, keys) => signPass({ home, session: "s" }, keys);
 
 /** Counts the fleet's calls from now on; each is done as it would be without. */
 function countFleetCalls(stack: TestStack): () => number {
@@ -98,6 +108,52 @@ describe("a Sprite that has nothing to do", () => {
     const reader = await client("reader");
     expect((await reader.load(map.id)).toJSON()).toEqual({ title: "kept" });
     expect(stack.machineOf(group.id).state).toBe("started");
+  });
+
+  test("stays asleep when its only client has left and comes back with nothing new; what it writes then wakes it", async () => {
+    const author = await client("author");
+    const group = author.node.createGroup();
+    const map = group.createMap({ n: 0 });
+    await author.synced();
+    author.disconnect();
+    await stack.allAsleep();
+    const starts = startsOf(stack);
+    author.connect();
+    // It asks by hand for what the client asks for, too, so that its answer can be seen.
+    const wire = await openWire(stack.syncUrl);
+    clients.push(wire);
+    for (const { core } of [group, map]) {
+      const { id, header, sessions } = core.knownState();
+      wire.send({ action: "load", id, header, sessions });
+      const answer = await wire.next(
+        (message) => message.action === "known" && message.id === id,
+        "an answer",
+      );
+      expect(answer).toMatchObject({ header, sessions });
+    }
+    await pings(wire, 2);
+    expect(startsOf(stack)).toBe(starts);
+    map.set("n", 1);
+    await author.synced();
+    expect(startsOf(stack)).toBe(starts + 1);
+    const reader = await client("reader");
+    group.addMember("everyone", "reader");
+    await author.synced();
+    expect((await reader.load(map.id)).toJSON()).toEqual({ n: 1 });
+  });
+
+  test.each<[string, Sign, string, string, number]>([
+    ["no pass", nobody, "boot=b1", DIGEST, 401],
+    ["the pass of another deployment", stranger, "boot=b1", DIGEST, 401],
+    ["the pass of a session", session, "boot=b1", DIGEST, 401],
+    ["what is no digest", signSpritePass, "boot=b1", '{"type":"digest","is":1}', 400],
+    ["a digest without a boot", signSpritePass, "", DIGEST, 400],
+    ["a period that nobody has met", signSpritePass, "boot=b1", DIGEST, 204],
+  ])("its last word with %s changes nothing", async (_, sign, query, body, status) => {
+    const home = asHome("co_zWy9xvTnzH1CLGzXKNLCJh4cvLN" as CoValueId);
+    const headers = { [PASS_HEADER]: await sign(home, parsePassKeys(stack.passKeys)) };
+    const answer = await fetch(`${stack.pageUrl}last-word?${query}`, { method: "POST", headers, body });
+    expect(answer.status).toBe(status);
   });
 
   test("sleeps under open browsers, and what one of them writes wakes it and reaches the others", async () => {

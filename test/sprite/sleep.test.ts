@@ -1,10 +1,12 @@
 import { once } from "node:events";
-import type { IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { RawCoID, StorageAPI } from "cojson";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { type Digest, hasRecord, mergedValues, parseDigest, recordOf } from "../../shared/digest.ts";
 import { CLOSE } from "../../shared/limits.ts";
+import { PASS_HEADER, verifySpritePass } from "../../shared/pass.ts";
 import { openStorage } from "../../sprite/storage/index.ts";
 import { until } from "../support/until.ts";
 import { startProcess } from "./own-process.ts";
@@ -16,6 +18,7 @@ import {
   loadFresh,
   newAccount,
   newGroup,
+  PASS_KEYS,
   startSprite,
   type TestSprite,
   temporaryDirectory,
@@ -48,6 +51,24 @@ function slowMark() {
       },
     });
   return { wrap, asked: asked.promise, go: () => go.resolve() };
+}
+
+/** An edge that hears last words and answers them with a status, or never. */
+async function startHearer(status: number | undefined) {
+  const heard: { readonly url: string; readonly pass: string; readonly body: string }[] = [];
+  const server = createServer(async (request, response) => {
+    const parts: Buffer[] = [];
+    for await (const part of request) parts.push(part as Buffer);
+    const pass = String(request.headers[PASS_HEADER]);
+    heard.push({ url: request.url ?? "", pass, body: Buffer.concat(parts).toString() });
+    if (status !== undefined) response.writeHead(status).end();
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { heard, syncUrl: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/sync` };
 }
 
 /** Uploads the writer's group and map, hangs up, and returns what the Sprite says last when it sleeps. */
@@ -122,6 +143,40 @@ describe("a Sprite that falls asleep", () => {
     for (const id of [one.map.id, other.id]) {
       expect(hasRecord(values ?? "", recordOf(id, one.node.expectCoValueLoaded(id).knownState()))).toBe(true);
     }
+  });
+
+  test("says it to the edge itself when its last upstream has left: its pass, its boot, what it has", async () => {
+    const one = writer();
+    one.map.set("n", 1, "trusting");
+    const edge = await startHearer(204);
+    const sprite = await startSprite(one.group.id, { sleepAfterMs: 300, syncUrl: edge.syncUrl });
+    await upload(sprite, one);
+    await sprite.asleep;
+    expect(edge.heard).toHaveLength(1);
+    const [{ url, pass, body } = { url: "", pass: "", body: "" }] = edge.heard;
+    expect(url).toBe(`/last-word?boot=${sprite.sprite.boot}`);
+    expect(await verifySpritePass(pass, PASS_KEYS)).toBe(one.group.id);
+    expect(recordIn(parseDigest(body), one, one.map.id)).toBe(true);
+  });
+
+  test.each([
+    ["refuses it", 503],
+    ["does not answer", undefined],
+  ])("sleeps all the same when the edge %s", async (_, status) => {
+    const one = writer();
+    one.map.set("n", 1, "trusting");
+    const edge = await startHearer(status);
+    const sprite = await startSprite(one.group.id, { sleepAfterMs: 300, syncUrl: edge.syncUrl });
+    await upload(sprite, one);
+    await sprite.asleep;
+    expect(edge.heard).toHaveLength(1);
+  });
+
+  test("says nothing to an edge whose sessions have never met it", async () => {
+    const edge = await startHearer(204);
+    const sprite = await startSprite(writer().group.id, { sleepAfterMs: 300, syncUrl: edge.syncUrl });
+    await sprite.asleep;
+    expect(edge.heard).toEqual([]);
   });
 
   test("breaks the chain of digests when the store is not the one that it left: killed after a write, restored, replaced", async () => {

@@ -44,6 +44,7 @@ const MUST_HAPPEN: Readonly<Record<string, number>> = {
   "a Sprite had no room for content": 200,
   held: 20,
   "digest kept": 500,
+  "last word": 20,
   "a home was not woken": 50,
   "disk restored": 15,
 };

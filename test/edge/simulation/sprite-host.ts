@@ -193,9 +193,10 @@ export class SpriteHost {
   #run(): void {
     const { scheduler, chance } = this.#world;
     this.state = "running";
+    const boot = `boot-${this.home.slice(4, 8)}-${this.boots}`;
     this.process = new SpriteProcess({
       home: this.home,
-      boot: `boot-${this.home.slice(4, 8)}-${this.boots}`,
+      boot,
       disk: this.disk,
       scheduler,
       sleepAfterMs: this.#world.sleepAfterMs,
@@ -206,6 +207,13 @@ export class SpriteHost {
         made: chance.chance(0.9),
         complete: chance.chance(0.9),
       }),
+      // The Sprite waits for it for two seconds; it may be under way for longer, and arrive all the same.
+      sayLastWord: (digest) =>
+        scheduler.later(chance.between(1, 8_000), () => {
+          this.#world.count("last word");
+          const coordinator = this.#world.coordinator(this.home);
+          void coordinator.call((host) => host.coordination.fellAsleep(boot, digest)).catch(() => undefined);
+        }),
       diskMs: () => chance.between(1, this.diskMs),
       onDurable: (id, state) => {
         this.isDiskUnseen = false;

@@ -1,4 +1,4 @@
-import { digestMessage } from "../../../shared/digest.ts";
+import { type Digest, digestMessage } from "../../../shared/digest.ts";
 import type { CoValueId, GroupId } from "../../../shared/ids.ts";
 import type { KnownState } from "../../../shared/known-state.ts";
 import { CLOSE, LIMITS } from "../../../shared/limits.ts";
@@ -19,6 +19,8 @@ export interface ProcessDeps {
   readonly newMark: () => string;
   /** How long it takes to make a digest, whether it can be made, and whether it is complete. */
   readonly digest: () => { readonly ms: number; readonly made: boolean; readonly complete: boolean };
+  /** Tells the edge the digest, when nobody is attached. */
+  readonly sayLastWord: (digest: Digest) => void;
   /** How long the disk takes now. */
   readonly diskMs: () => number;
   /** Something is on disk from now on. */
@@ -189,7 +191,9 @@ export class SpriteProcess {
     const { ms, made, complete } = this.#deps.digest();
     this.later(ms, () => {
       const [messenger] = this.upstreams;
-      if (messenger && made) messenger.sendAlone(digestMessage(this.#stores.digest(complete)));
+      const digest = this.#stores.digest(complete);
+      if (made && messenger) messenger.sendAlone(digestMessage(digest));
+      else if (made) this.#deps.sayLastWord(digest);
       this.#closeUpstreams(CLOSE.asleep);
       this.#endLater();
     });
