@@ -3,7 +3,7 @@ import type { GroupId } from "../shared/ids.ts";
 import { CLOSE } from "../shared/limits.ts";
 import type { Locator } from "./locator.ts";
 import type { FreshPlace, SpritePlace } from "./sprite-place.ts";
-import type { SpriteSocket } from "./upstream.ts";
+import type { SpriteSocket } from "./upstream-deps.ts";
 
 export interface AttachDeps {
   readonly locator: Locator;

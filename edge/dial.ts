@@ -3,7 +3,7 @@ import type { GroupId } from "../shared/ids.ts";
 import { PASS_HEADER, type PassKeys, signPass } from "../shared/pass.ts";
 import { greeted } from "./greet.ts";
 import type { FreshPlace, SpritePlace } from "./sprite-place.ts";
-import type { SpriteSocket } from "./upstream.ts";
+import type { SpriteSocket } from "./upstream-deps.ts";
 
 export interface DialOptions {
   readonly home: GroupId;

@@ -140,3 +140,23 @@ export class Directory {
     return queues;
   }
 }
+
+/**
+ * Asks until every shard has answered, or `pause` rejects, as when the session has ended: then something stays
+ * unreachable.
+ */
+export async function lookupPatiently(
+  { directory, pause }: { readonly directory: Directory; readonly pause: (attempt: number) => Promise<void> },
+  ids: readonly CoValueId[],
+): Promise<Resolution> {
+  let found = await directory.lookup(ids);
+  for (let attempt = 1; found.unreachable.size > 0; attempt++) {
+    try {
+      await pause(attempt);
+    } catch {
+      return found;
+    }
+    found = await directory.lookup(ids);
+  }
+  return found;
+}

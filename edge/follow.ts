@@ -122,7 +122,12 @@ export class Follow {
 
   /** Whether the home has acknowledged all that this content brings. */
   hasAcked(message: ContentMessage): boolean {
-    return this.#has(ACKED) && !this.#lacks({ header: true, sessions: message.reaches });
+    return this.#has(ACKED) && !this.lacks(message);
+  }
+
+  /** Whether content has something that the client has not, and will not have when all that it was sent has arrived. */
+  lacks(message: ContentMessage): boolean {
+    return this.#lacks({ header: true, sessions: message.reaches });
   }
 
   /** The home sent content: the client will have it, and the home evidently does. */

@@ -5,7 +5,7 @@ import type { GroupId } from "../shared/ids.ts";
 import { CLOSE } from "../shared/limits.ts";
 import type { AwakePeriod } from "./awake-periods.ts";
 import { closeQuietly } from "./close-quietly.ts";
-import type { SpriteSocket } from "./upstream.ts";
+import type { SpriteSocket } from "./upstream-deps.ts";
 
 /** As much of a WebSocket as is used here. */
 export interface DialledSocket {

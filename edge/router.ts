@@ -12,7 +12,8 @@ import {
   parseMessage,
   type ReconcileMessage,
 } from "../shared/messages.ts";
-import type { Resolution } from "./directory.ts";
+import { Companions } from "./companions.ts";
+import { lookupPatiently } from "./directory.ts";
 import { attachingLoad, type Follow } from "./follow.ts";
 import { Follows } from "./follows.ts";
 import { Intake, type ValueMessage } from "./intake.ts";
@@ -36,6 +37,7 @@ export class Router {
   readonly #intake: Intake;
   readonly #follows: Follows;
   readonly #interests: Interests;
+  readonly #companions = new Companions();
   /** What the client has of the ids that it asked for and nobody has created yet. */
   readonly #unknown = new Map<CoValueId, KnownState>();
   readonly #reconciles = new Reconciles();
@@ -121,6 +123,12 @@ export class Router {
     }
   }
 
+  /** Whether there is something in a Sprite's content that the client has not, and will not have from what it was sent. */
+  isNews(content: ContentMessage): boolean {
+    const follow = this.#follows.get(content.id);
+    return follow ? follow.lacks(content) : !this.#companions.has(content);
+  }
+
   /** An upstream has opened, or worked off what made its queue overflow: what must be sent on it before what waits. */
   *attached(home: GroupId): Generator<string> {
     yield* this.#follows.at(home).attach();
@@ -177,6 +185,7 @@ export class Router {
   }
 
   #clientLoads(message: LoadMessage, home: GroupId): void {
+    this.#companions.forget(message.id);
     this.#follows.begin(message.id, home).clientLoads(message);
     const mayRest = message.state.header && this.#deps.upstream(home).rests;
     if (!mayRest || !this.#sleepCheck.hold(home, message)) this.#send(home, attachingLoad(message));
@@ -223,7 +232,7 @@ export class Router {
       follow.clientKnows(message);
       // An acknowledgement wakes nobody: a Sprite that attaches later learns the same from the replayed load.
       if (this.#deps.upstream(home).open || message.isCorrection) this.#send(home, message.text);
-    }
+    } else this.#companions.clientKnows(message);
     this.#toInterested(message, home);
   }
 
@@ -263,18 +272,21 @@ export class Router {
     const { id } = message;
     const home = this.#homeOf(id);
     if (!home) void this.#guessHome(id, from);
+    const isNews = this.isNews(message);
     if (!home || home === from) this.#follows.begin(id, from).homeSends(message);
     else {
       this.#spriteWants(from, id);
       this.#follows.get(id)?.replicaSends(message);
     }
-    this.#deps.toClient(message.text);
+    // At each attach a Sprite sends the accounts and groups that its values depend on from their beginning. On a slow line that
+    // alone would be too much, and what is given up for it would begin with the same again.
+    if (isNews) this.#deps.toClient(message.text);
   }
 
   /** A dependency that a Sprite sent along most often shares its home. Until the directory has said so it is a guess. */
   async #guessHome(id: CoValueId, from: GroupId): Promise<void> {
     this.#guessed.add(id);
-    const { homes } = await this.#lookup([id]);
+    const { homes } = await lookupPatiently(this.#deps, [id]);
     this.#guessed.delete(id);
     if (homes.get(id) === from) return;
     this.#follows.end(id);
@@ -305,26 +317,15 @@ export class Router {
   }
 
   async #reconcile(message: ReconcileMessage): Promise<void> {
-    const { homes, unreachable } = await this.#lookup(message.values.map(([id]) => id));
+    const { homes, unreachable } = await lookupPatiently(
+      this.#deps,
+      message.values.map(([id]) => id),
+    );
     if (unreachable.size > 0) return;
     const { toHomes, uploads } = this.#reconciles.begin(message, homes);
     for (const id of uploads) this.#deps.toClient(knownStateMessage("load", id, emptyKnownState()));
     for (const [home, text] of toHomes) this.#send(home, text);
     this.#finishReconciles();
-  }
-
-  /** Asks until every shard has answered, or the session has ended: then something stays unreachable. */
-  async #lookup(ids: readonly CoValueId[]): Promise<Resolution> {
-    let found = await this.#deps.directory.lookup(ids);
-    for (let attempt = 1; found.unreachable.size > 0; attempt++) {
-      try {
-        await this.#deps.pause(attempt);
-      } catch {
-        return found;
-      }
-      found = await this.#deps.directory.lookup(ids);
-    }
-    return found;
   }
 
   #finishReconciles(): void {

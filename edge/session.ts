@@ -17,7 +17,8 @@ import { Outbox } from "./outbox.ts";
 import { Retirement } from "./retirement.ts";
 import { Router } from "./router.ts";
 import type { SleepCheckDeps } from "./sleep-check.ts";
-import { type SpriteSocket, Upstream } from "./upstream.ts";
+import { Upstream } from "./upstream.ts";
+import type { SpriteSocket } from "./upstream-deps.ts";
 import type { UpstreamState } from "./upstream-state.ts";
 import { Wear } from "./wear.ts";
 
@@ -247,7 +248,7 @@ export class Session {
       { isClogged, unread },
       "the client reads more slowly than it is sent to, or again in time",
     );
-    for (const upstream of this.#upstreams.values()) upstream.clogChanged();
+    if (!isClogged) for (const upstream of this.#upstreams.values()) upstream.unclogged();
   }
 
   #upstream(home: GroupId): Upstream {
@@ -265,6 +266,7 @@ export class Session {
       dial: (of, fresh) => this.#slots(() => dial(of, fresh)),
       watch: (of, boot, onAwake) => watch(of, boot, onAwake, this.#pause),
       onMessage: (from, message) => this.#router.spriteMessage(from, message),
+      isNews: (content) => this.#router.isNews(content),
       onAttached: (of) => this.#router.attached(of),
       onLost: (of) => this.#router.lost(of),
       owes: (of) => this.#router.owes(of),

@@ -12,7 +12,8 @@ import { CLOSE, LIMITS } from "../shared/limits.ts";
  * 4. A Sprite that says it sleeps is attached again for what is owed at most `FRUITLESS_ATTACHES` times in a row without
  *    the client having sent anything: a client that answers no repair must not keep it from sleeping.
  * 5. A Sprite that is lost before it has answered the replay is dialled again ever more slowly, as if the dial had failed.
- * 6. While the client does not read (`clogged`), no socket is held open and none is dialled.
+ * 6. While the client does not read (`clogged`), none is dialled, and one that brings it something new is closed. Those that
+ *    are quiet, or only answer, stay: else each pause of a slow client would begin all of its replays anew.
  * 7. `closed` is final, and owns nothing.
  */
 export type UpstreamState =
@@ -26,7 +27,7 @@ export type UpstreamState =
   | (Tries & { readonly kind: "open"; readonly boot: string })
   /** The Sprite said that it sleeps; its coordinator will say when it is awake. */
   | (Tries & { readonly kind: "asleep"; readonly boot: string })
-  /** Detached, because the client does not read what it is sent. */
+  /** Not attached, because the client does not read what it is sent. */
   | (Tries & { readonly kind: "held" })
   | { readonly kind: "closed" };
 
@@ -54,8 +55,9 @@ export type UpstreamEvent =
   | { readonly kind: "stalled" }
   /** The coordinator says that the Sprite is awake. */
   | { readonly kind: "awake" }
-  /** The client has begun, or ceased, to leave unread what it is sent; see `Facts.clogged`. */
-  | { readonly kind: "clogged" }
+  /** The Sprite sent something new, and the client does not read: it is not passed on. */
+  | { readonly kind: "noRoom" }
+  /** The client reads again; see `Facts.clogged`. */
   | { readonly kind: "unclogged" }
   /** The session ends. */
   | { readonly kind: "ended" };
@@ -129,7 +131,7 @@ export function step(state: UpstreamState, event: UpstreamEvent, facts: Facts): 
     case "lost":
     case "stalled":
       return isAttached(state) ? lost(state, event, facts) : stay(state);
-    case "clogged":
+    case "noRoom":
       return isAttached(state) ? hold(state) : stay(state);
     case "unclogged":
       return state.kind === "held" ? letGo(state, facts) : stay(state);

@@ -2,13 +2,12 @@ import { type SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { splitFrame } from "../shared/frames.ts";
 import type { GroupId } from "../shared/ids.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
-import type { Log } from "../shared/log.ts";
-import { type Message, parseMessage } from "../shared/messages.ts";
-import type { AwakePeriod } from "./awake-periods.ts";
-import { type Budget, bytesOf, ownText } from "./budget.ts";
+import { parseMessage } from "../shared/messages.ts";
+import { bytesOf, ownText } from "./budget.ts";
 import { Flow } from "./flow.ts";
 import { Outbox } from "./outbox.ts";
 import type { UpstreamPort } from "./router-deps.ts";
+import type { SpriteSocket, UpstreamDeps } from "./upstream-deps.ts";
 import {
   backoff,
   type Effect,
@@ -19,50 +18,6 @@ import {
   type UpstreamEvent,
   type UpstreamState,
 } from "./upstream-state.ts";
-
-/** An open socket to a Sprite that has said who it is. */
-export interface SpriteSocket {
-  readonly period: AwakePeriod;
-  send(frame: string): void;
-  close(code: number, reason: string): void;
-  /** Called at most once each, from the moment this is set; `onFrame` for every frame behind the hello. */
-  listen(handlers: { onFrame: (data: unknown) => void; onClose: (code: number) => void }): void;
-}
-
-export interface UpstreamDeps {
-  /** Finds, creates or wakes the Sprite and dials it. `fresh`: what was cached did not work. */
-  readonly dial: (home: GroupId, fresh: boolean) => Promise<SpriteSocket>;
-  /** Calls back once when the Sprite is awake in another period than `boot`. Returns how to stop watching. */
-  readonly watch: (home: GroupId, boot: string, onAwake: () => void) => () => void;
-  readonly onMessage: (home: GroupId, message: Message) => void;
-  /** What to send before what waits, on a socket that has just opened or after the queue was dropped. */
-  readonly onAttached: (home: GroupId) => Iterable<string>;
-  readonly onLost: (home: GroupId) => void;
-  /** Whether something is owed to or by this home. */
-  readonly owes: (home: GroupId) => boolean;
-  readonly follows: (home: GroupId) => boolean;
-  /** Whether some replayed `load` has not been answered. */
-  readonly repairs: (home: GroupId) => boolean;
-  /** Whether the client leaves unread what it is sent. {@link Upstream.clogChanged} says when that changes. */
-  readonly clogged: () => boolean;
-  /** What it is doing is another thing now. */
-  readonly onState?: (home: GroupId, kind: UpstreamState["kind"]) => void;
-  /** An error that the client should see; the upstream goes on trying. */
-  readonly onTrouble: (home: GroupId, error: SpriteSyncError) => void;
-  readonly now: () => number;
-  /** Runs `action` after about `ms`; returns how to cancel. */
-  readonly later: (ms: number, action: () => void) => () => void;
-  /** 0 ≤ x < 1. */
-  readonly random: () => number;
-  /** For what waits until the Sprite takes it. */
-  readonly queue: Budget;
-  /** Charged with what was sent and the Sprite has not worked off. */
-  readonly flight: Budget;
-  /** How much of that there may be before more of it waits here (bytes), and how often the Sprite is asked. */
-  readonly unreadBytes: number;
-  readonly markBytes: number;
-  readonly log: Log;
-}
 
 /**
  * One session's socket to one Sprite, whether it exists at the moment or not: does what `upstream-state.ts` decides. What
@@ -147,9 +102,9 @@ export class Upstream implements UpstreamPort {
     if (this.#state.kind === "repairing") this.#on({ kind: "repaired" });
   }
 
-  /** What the client has not read passed its bound, or no longer does. */
-  clogChanged(): void {
-    this.#on({ kind: this.#deps.clogged() ? "clogged" : "unclogged" });
+  /** The client reads again. */
+  unclogged(): void {
+    this.#on({ kind: "unclogged" });
   }
 
   /** Called now and then: finds out that a Sprite fell silent without closing, as a paused host does. */
@@ -277,11 +232,14 @@ export class Upstream implements UpstreamPort {
   #receive(socket: SpriteSocket, data: unknown): void {
     try {
       for (const text of splitFrame(data)) {
-        // What came before may have been too much for the client: the rest is repaired, like everything behind it.
+        // Something before was too much for the client: the rest is repaired, like everything behind it.
         if (this.#socket !== socket) return;
         const message = parseMessage(text);
         if (message.action === "control" && message.type === "ping") continue;
-        if (message.action === "reconcile-ack" && this.#flow?.answered(message.batch)) this.#sendWaiting();
+        if (message.action === "content" && this.#deps.clogged() && this.#deps.isNews(message))
+          this.#on({ kind: "noRoom" });
+        else if (message.action === "reconcile-ack" && this.#flow?.answered(message.batch))
+          this.#sendWaiting();
         else this.#deps.onMessage(this.#home, message);
       }
     } catch (error) {

@@ -200,12 +200,12 @@ describe("dependencies between homes", () => {
     expect(harness.sprite(v.account.id)).toHaveLength(2);
   });
 
-  test("an acknowledgement of a replica never reaches the client, corrections and content do", async () => {
+  test("an acknowledgement of a replica never reaches the client, corrections and news do", async () => {
     const harness = await twoHomes();
     await harness.fromSprite(v.group.id, known(v.account.id));
     expect(harness.take()).toEqual([]);
     await harness.fromSprite(v.group.id, known(v.account.id, { isCorrection: true }));
-    await harness.fromSprite(v.group.id, v.account.content);
+    await harness.fromSprite(v.group.id, more(v.account.id, 9));
     expect(harness.take()).toMatchObject([{ isCorrection: true }, { action: "content" }]);
     await harness.fromSprite(v.account.id, known(v.account.id, { sessions: reachOf(v.account.content) }));
     expect(harness.take()).toMatchObject([{ action: "known", id: v.account.id }]);
@@ -224,6 +224,43 @@ describe("dependencies between homes", () => {
       { action: "load" },
       { action: "known", isCorrection: false, state: { header: true, sessions: reachOf(v.account.content) } },
     ]);
+  });
+
+  test("a dependency that comes along at every attach reaches the client once, and again when it has less of it", async () => {
+    const shards = new MemoryShards();
+    for (const { id } of [v.group, v.map]) shards.homes.set(id, v.group.id);
+    shards.homes.set(v.account.id, v.account.id);
+    const harness = new RouterHarness(shards);
+    await harness.client(load(v.map.id));
+    harness.open.add(v.group.id as never);
+    const sent = async (content: string | object) => {
+      await harness.fromSprite(v.group.id, content);
+      return harness.take().length;
+    };
+    expect(await sent(v.account.content)).toBe(1);
+    await harness.client(known(v.account.id, { sessions: reachOf(v.account.content) }));
+    harness.lose(v.group.id);
+    harness.attach(v.group.id);
+    expect(await sent(v.account.content)).toBe(0);
+    expect(await sent(more(v.account.id, 9))).toBe(1);
+    // It has lost it, and says so: by a correction, or by asking.
+    await harness.client(known(v.account.id, { isCorrection: true, sessions: {} }));
+    expect(await sent(v.account.content)).toBe(1);
+    await harness.client(known(v.account.id, { sessions: reachOf(v.account.content) }));
+    expect(await sent(v.account.content)).toBe(0);
+    await harness.client(load(v.account.id));
+    expect(await sent(v.account.content)).toBe(1);
+  });
+
+  test("content of a home that the client has, or was sent before, is not sent to it again", async () => {
+    const harness = await twoHomes();
+    for (const times of [1, 0]) {
+      await harness.fromSprite(v.account.id, more(v.account.id, 9));
+      expect(harness.take()).toHaveLength(times);
+    }
+    await harness.client(load(v.account.id));
+    await harness.fromSprite(v.account.id, v.account.content);
+    expect(harness.take()).toMatchObject([{ action: "content", id: v.account.id }]);
   });
 
   test("an unasked acknowledgement of the client wakes no home", async () => {

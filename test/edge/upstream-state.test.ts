@@ -37,7 +37,7 @@ const ALL_EVENTS: readonly UpstreamEvent[] = [
   { kind: "lost", asleep: true },
   { kind: "lost", asleep: false },
   { kind: "stalled" },
-  { kind: "clogged" },
+  { kind: "noRoom" },
   { kind: "unclogged" },
   { kind: "ended" },
 ];
@@ -78,7 +78,7 @@ const where = (broken: (move: Move) => boolean) => MOVES.filter(broken).slice(0,
 const kinds = (effects: readonly Effect[]) => effects.map(({ kind }) => kind);
 /** Things that the client does, or that happen to the socket. */
 const isLoss = ({ from, event }: Move) =>
-  isAttached(from) && ["lost", "stalled", "clogged"].includes(event.kind);
+  isAttached(from) && ["lost", "stalled", "noRoom"].includes(event.kind);
 
 /** The dial, timer, socket and watch that a state owns. */
 type Means = "dial" | "timer" | "socket" | "watch";
@@ -199,10 +199,10 @@ describe("every step of an upstream", () => {
     expect(step(open, { kind: "lost", asleep: false }, facts).state).toMatchObject({ attempt: 0 });
   });
 
-  test("begins no dial and keeps no socket for a client that does not read (6)", () => {
+  test("begins no dial for a client that does not read, and keeps no socket that has something new for it (6)", () => {
     const begun = ({ effects }: Move) => kinds(effects).some((kind) => kind === "dial" || kind === "attach");
     expect(where((move) => move.facts.clogged && begun(move))).toEqual([]);
-    expect(where(({ event, state }) => event.kind === "clogged" && isAttached(state))).toEqual([]);
+    expect(where(({ event, state }) => event.kind === "noRoom" && isAttached(state))).toEqual([]);
   });
 
   test("attaches again for whatever there is once the client reads", () => {

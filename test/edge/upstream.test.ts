@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { Budget } from "../../edge/budget.ts";
-import { type SpriteSocket, Upstream } from "../../edge/upstream.ts";
+import { Upstream } from "../../edge/upstream.ts";
+import type { SpriteSocket } from "../../edge/upstream-deps.ts";
 import { SpriteSyncError } from "../../shared/errors.ts";
 import { asHome, idFromHash } from "../../shared/ids.ts";
 import { CLOSE, LIMITS } from "../../shared/limits.ts";
@@ -44,6 +45,7 @@ class Harness {
   follows = true;
   repairs = false;
   clogged = false;
+  isNews = true;
   replay: string[] = [];
   readonly dials: (PromiseWithResolvers<SpriteSocket> & { fresh: boolean })[] = [];
   readonly timers: { ms: number; action: () => void; cancelled: boolean }[] = [];
@@ -72,6 +74,7 @@ class Harness {
     follows: () => this.follows,
     repairs: () => this.repairs,
     clogged: () => this.clogged,
+    isNews: () => this.isNews,
     onTrouble: (_, error) => this.trouble.push(error.code),
     now: () => this.now,
     later: (ms, action) => {
@@ -134,6 +137,30 @@ describe("an upstream", () => {
     socket.receive("not a message");
     socket.receive(DONE);
     expect(harness.received).toEqual([DONE, DONE]);
+  });
+
+  test("for a client that does not read passes on answers and what is no news, and ends at the first news", async () => {
+    const content = `{"action":"content","id":"${HOME}","priority":3,"new":{}}`;
+    const answer = `{"action":"known","id":"${HOME}","header":true,"sessions":{}}`;
+    harness.upstream.attach();
+    const socket = await harness.connect();
+    socket.receive(content);
+    harness.clogged = true;
+    socket.receive(`${answer}\n${DONE}`);
+    harness.isNews = false;
+    socket.receive(content);
+    expect(harness.received).toEqual([content, answer, DONE, content]);
+    expect([harness.upstream.state, harness.lost]).toEqual(["open", 0]);
+    harness.isNews = true;
+    // Nothing behind it is passed on either: the repair covers it.
+    socket.receive(`${content}\n${answer}`);
+    expect(harness.received).toHaveLength(4);
+    expect([harness.upstream.state, harness.lost]).toEqual(["held", 1]);
+    harness.upstream.unclogged();
+    expect(harness.dials).toHaveLength(1);
+    harness.clogged = false;
+    harness.upstream.unclogged();
+    expect(harness.dials).toHaveLength(2);
   });
 
   test("watches when the Sprite falls asleep, and attaches when it is awake again", async () => {

@@ -6,7 +6,7 @@ import { IsolateBudget } from "../../../edge/isolate-budget.ts";
 import { Locator } from "../../../edge/locator.ts";
 import { Session } from "../../../edge/session.ts";
 import type { FreshPlace, SpritePlace } from "../../../edge/sprite-place.ts";
-import type { SpriteSocket } from "../../../edge/upstream.ts";
+import type { SpriteSocket } from "../../../edge/upstream-deps.ts";
 import { Wants } from "../../../edge/wants.ts";
 import { watchSprite } from "../../../edge/watch.ts";
 import { SpriteSyncError } from "../../../shared/errors.ts";

@@ -42,7 +42,7 @@ const MUST_HAPPEN: Readonly<Record<string, number>> = {
   "crash between two stores": 8,
   "ordered stop": 50,
   "a Sprite had no room for content": 200,
-  held: 20,
+  held: 5,
   "digest kept": 500,
   "last word": 20,
   "a home was not woken": 50,

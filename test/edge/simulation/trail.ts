@@ -1,4 +1,4 @@
-import type { SpriteSocket } from "../../../edge/upstream.ts";
+import type { SpriteSocket } from "../../../edge/upstream-deps.ts";
 import type { CoValueId, GroupId } from "../../../shared/ids.ts";
 import type { Claim, Content, Reconcile } from "./node-model.ts";
 import { POOL, poolValue } from "./values.ts";

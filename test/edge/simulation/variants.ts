@@ -4,7 +4,8 @@ import { Follow } from "../../../edge/follow.ts";
 import { Interests } from "../../../edge/interests.ts";
 import { Locator } from "../../../edge/locator.ts";
 import type { SessionParts } from "../../../edge/session.ts";
-import { Upstream, type UpstreamDeps } from "../../../edge/upstream.ts";
+import { Upstream } from "../../../edge/upstream.ts";
+import type { UpstreamDeps } from "../../../edge/upstream-deps.ts";
 import type { CoValueId, GroupId } from "../../../shared/ids.ts";
 import { emptyKnownState, knownStateMessage } from "../../../shared/known-state.ts";
 import {
@@ -48,10 +49,12 @@ class WatchedFollow extends Follow {
 }
 
 class WatchedUpstream extends Upstream {
-  override clogChanged(): void {
-    const { open } = this;
-    super.clogChanged();
-    if (open && !this.open) gauge.held++;
+  constructor(home: GroupId, deps: UpstreamDeps) {
+    const onState = (of: GroupId, kind: Upstream["state"]) => {
+      if (kind === "held") gauge.held++;
+      deps.onState?.(of, kind);
+    };
+    super(home, { ...deps, onState });
   }
 
   override send(message: string): boolean {
@@ -131,9 +134,7 @@ class SwallowsLost extends WatchedUpstream {
 }
 
 class HoldsBackForGood extends WatchedUpstream {
-  override clogChanged(): void {
-    if (this.open) super.clogChanged();
-  }
+  override unclogged(): void {}
 }
 
 class SleepsThroughCrashes extends WatchedUpstream {
