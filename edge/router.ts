@@ -230,8 +230,10 @@ export class Router {
     const follow = this.#follows.get(message.id);
     if (follow) {
       follow.clientKnows(message);
-      // An acknowledgement wakes nobody: a Sprite that attaches later learns the same from the replayed load.
-      if (this.#deps.upstream(home).open || message.isCorrection) this.#send(home, message.text);
+      // An acknowledgement wakes nobody: a Sprite that attaches later learns the same from the replayed load. But a
+      // reconciliation of the client's may wait for nothing but this answer.
+      const isAwaited = !message.state.header && this.#reconciles.waitsFor(home);
+      if (this.#deps.upstream(home).open || message.isCorrection || isAwaited) this.#send(home, message.text);
     } else this.#companions.clientKnows(message);
     this.#toInterested(message, home);
   }
@@ -276,7 +278,10 @@ export class Router {
     if (!home || home === from) this.#follows.begin(id, from).homeSends(message);
     else {
       this.#spriteWants(from, id);
-      this.#follows.get(id)?.replicaSends(message);
+      const follow = this.#follows.get(id);
+      follow?.replicaSends(message);
+      // Its author may have left before the home got it; then only this client can bring it there.
+      if (follow?.settled === false) this.#deps.upstream(home).attach();
     }
     // At each attach a Sprite sends the accounts and groups that its values depend on from their beginning. On a slow line that
     // alone would be too much, and what is given up for it would begin with the same again.

@@ -46,6 +46,8 @@ export class RouterHarness {
   readonly clientAcked: string[] = [];
   /** Homes whose replayed loads have all been answered, one entry each time. */
   readonly repaired: GroupId[] = [];
+  /** Homes that were to be attached with nothing to send. */
+  readonly attached: GroupId[] = [];
   /** Homes whose upstream is on no way to the Sprite. */
   readonly resting = new Set<GroupId>();
   /** Homes that are watched because they need not be woken, each with the awake period that ended. */
@@ -81,7 +83,7 @@ export class RouterHarness {
           this.sprite(home).push(parseMessage(text));
           return true;
         },
-        attach: () => undefined,
+        attach: () => this.attached.push(home),
       }),
       unchanged: (home, records) => {
         this.questions.push([home, records.length]);

@@ -263,6 +263,16 @@ describe("dependencies between homes", () => {
     expect(harness.take()).toMatchObject([{ action: "content", id: v.account.id }]);
   });
 
+  test("what a replica knows and the home has not shown to have makes the home be attached, and only that", async () => {
+    const harness = await twoHomes();
+    await harness.fromSprite(v.account.id, known(v.account.id, { sessions: reachOf(v.account.content) }));
+    harness.lose(v.account.id);
+    await harness.fromSprite(v.group.id, v.account.content);
+    expect(harness.attached).toEqual([]);
+    await harness.fromSprite(v.group.id, more(v.account.id, 9));
+    expect(harness.attached).toEqual([v.account.id]);
+  });
+
   test("an unasked acknowledgement of the client wakes no home", async () => {
     const harness = await twoHomes();
     harness.lose(v.account.id);
@@ -450,6 +460,21 @@ describe("reconcile", () => {
       action: "reconcile",
       values: [[v.group.id, "hash"]],
     });
+  });
+
+  test("wakes a home that sleeps for the answer that it waits for, and for no other", async () => {
+    const harness = await placed();
+    await harness.client(batch(v.group.id));
+    harness.lose(v.group.id);
+    harness.sprite(v.group.id).length = 0;
+    await harness.client(known(v.group.id));
+    expect(harness.sprite(v.group.id)).toEqual([]);
+    const answer = known(v.group.id, { header: false });
+    await harness.client(answer);
+    expect(harness.sprite(v.group.id)).toMatchObject([{ action: "known", id: v.group.id }]);
+    await harness.fromSprite(v.group.id, { action: "reconcile-ack", id: "batch1" });
+    await harness.client(answer);
+    expect(harness.sprite(v.group.id)).toHaveLength(1);
   });
 
   test("of nothing is acknowledged at once", async () => {

@@ -4,7 +4,7 @@ import type { Claim, Content, Reconcile } from "./node-model.ts";
 import { POOL, poolValue } from "./values.ts";
 import type { World } from "./world.ts";
 
-type Cause = "client" | "told" | "placed" | "lost" | "owed" | "none";
+type Cause = "client" | "told" | "placed" | "learnt" | "lost" | "owed" | "none";
 
 interface Home {
   cause: Cause;
@@ -36,7 +36,7 @@ export class Trail {
       const message: Content | Claim | Reconcile = JSON.parse(text);
       if (message.action === "reconcile") {
         for (const [id] of message.values) this.#asks(poolValue(id).home);
-      } else if (message.action === "load" || message.action === "content" || message.isCorrection) {
+      } else if (isRequest(message)) {
         this.#asks(poolValue(message.id).home);
       }
     }
@@ -96,6 +96,7 @@ export class Trail {
         socket.listen({
           onFrame: (frame) => {
             this.#world.traceFrame(`  ${this.#name} ← ${home.slice(4, 9)}`, frame);
+            this.#learns(home, String(frame));
             onFrame(frame);
           },
           onClose: (code) => {
@@ -112,6 +113,15 @@ export class Trail {
         used = true;
       },
     };
+  }
+
+  /** What a Sprite sends of another one's value may be more than that one has. */
+  #learns(from: GroupId, frame: string): void {
+    for (const text of frame.split("\n")) {
+      if (!text.startsWith('{"action":"content"')) continue;
+      const { home } = poolValue((JSON.parse(text) as Content).id);
+      if (home !== from) this.#because(home, "learnt");
+    }
   }
 
   #ends(of: Home, code: number): void {
@@ -145,6 +155,12 @@ export class Trail {
     this.#homes.set(home, of);
     return of;
   }
+}
+
+/** What may wake a Sprite: also that the client lacks what the Sprite asked for, which a reconciliation may wait for. */
+function isRequest(message: Content | Claim): boolean {
+  if (message.action === "known") return message.isCorrection === true || !message.header;
+  return message.action === "load" || message.action === "content";
 }
 
 export function isAccount(id: CoValueId): boolean {
