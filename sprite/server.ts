@@ -4,6 +4,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { ERROR_TABLE, toSpriteSyncError } from "../shared/errors.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { Handlers } from "./listener.ts";
+import type { ResidentsPage } from "./residents.ts";
 
 /** What `/healthz` tells: never which group lives here. */
 export interface Health {
@@ -42,11 +43,17 @@ export interface ServerDeps {
    * @throws SpriteSyncError whose `httpStatus` is answered.
    */
   readonly idleness: (request: IncomingMessage, sleep: boolean) => Promise<Idleness>;
+  /**
+   * Answers an operator's question for what lives here, from number `from` on.
+   * @throws SpriteSyncError whose `httpStatus` is answered.
+   */
+  readonly residents: (request: IncomingMessage, from: number) => Promise<ResidentsPage>;
 }
 
 const SYNC_PATH = "/sync";
 const HEALTH_PATH = "/healthz";
 const SLEEP_PATH = "/sleep";
+const RESIDENTS_PATH = "/residents";
 
 /** The HTTP side of a Sprite: its health, and the WebSocket endpoint. */
 export function spriteHandlers(deps: ServerDeps): Handlers {
@@ -102,19 +109,23 @@ function reject(socket: Duplex, status: number, text: string): void {
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  { health, idleness }: ServerDeps,
+  { health, idleness, residents }: ServerDeps,
 ): Promise<void> {
   const path = pathOf(request);
   if (path === HEALTH_PATH) {
     const { ok, ...told } = health();
     return answerJson(response, ok ? 200 : 503, told);
   }
-  if (path !== SLEEP_PATH) {
+  if (path !== SLEEP_PATH && path !== RESIDENTS_PATH) {
     response.writeHead(404, { "content-type": "text/plain" }).end("not here\n");
     return;
   }
   try {
-    answerJson(response, 200, await idleness(request, request.method === "POST"));
+    const answered =
+      path === SLEEP_PATH
+        ? idleness(request, request.method === "POST")
+        : residents(request, Number(/[?&]from=(\d{1,15})/.exec(request.url ?? "")?.[1] ?? 0));
+    answerJson(response, 200, await answered);
   } catch (error) {
     const { code, message } = toSpriteSyncError(error, "overloaded");
     answerJson(response, ERROR_TABLE[code].httpStatus, { error: code, message });

@@ -6,6 +6,7 @@ import type { Backups } from "./backups.ts";
 import type { GuestApi } from "./guest-api.ts";
 import type { Listener } from "./listener.ts";
 import type { PeriodCount } from "./period-count.ts";
+import type { HeaderStore } from "./residents.ts";
 
 /** Whose server this is: one home's, behind the edge; or everybody's, for browsers directly (`npm run single`). */
 export type Role =
@@ -17,8 +18,9 @@ export type Role =
     }
   | { readonly kind: "single" };
 
-/** cojson's storage; one that knows whether its disk takes writes says so. */
-export type SpriteStorage = StorageAPI & { readonly state?: { readonly kind: "ok" | "failed" } };
+/** cojson's storage; one that knows whether its disk takes writes, or what it holds, says so. */
+export type SpriteStorage = StorageAPI &
+  Partial<Pick<HeaderStore, "headers">> & { readonly state?: { readonly kind: "ok" | "failed" } };
 
 export interface SpriteDeps {
   readonly role: Role;

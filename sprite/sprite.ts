@@ -9,6 +9,7 @@ import type { Backups } from "./backups.ts";
 import { openCrypto } from "./crypto.ts";
 import { Farewell, isMarked } from "./farewell.ts";
 import { checkPass } from "./gatekeeper.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { Hold } from "./hold.ts";
 import { type Home, openHome } from "./home.ts";
 import {
@@ -22,9 +23,9 @@ import {
   quietMs,
 } from "./idle.ts";
 import { Parents } from "./parents.ts";
+import { pageOfResidents, type ResidentsPage } from "./residents.ts";
 import { type Health, type Idleness, spriteHandlers } from "./server.ts";
 import type { SpriteDeps, SpriteStorage } from "./sprite-deps.ts";
-import { TimeGaps } from "./time-gaps.ts";
 import { Upstream } from "./upstream.ts";
 import { versionOf } from "./version.ts";
 import { waitWhile } from "./wait-while.ts";
@@ -62,7 +63,7 @@ export class Sprite {
   private backups: Backups | undefined;
   private idle: IdleState = awakeAt(performance.now());
   private readonly hold: Hold | undefined;
-  private gaps = new TimeGaps(LIMITS.upstreamSilenceMs);
+  private readonly heartbeat: Heartbeat;
   private upgrades = 0;
   /** The number of this awake period; known once an upgrade has been let in. */
   private period = 0;
@@ -73,6 +74,7 @@ export class Sprite {
 
   private constructor(deps: SpriteDeps) {
     this.deps = deps;
+    this.heartbeat = new Heartbeat(this.upstreams, deps.log);
     this.hold = deps.guest && new Hold(deps.guest, deps.log);
     this.opening = this.open();
     deps.listener.serve(
@@ -81,6 +83,7 @@ export class Sprite {
         authorize: (request) => this.authorize(request),
         onSocket: (socket, session) => this.attach(socket, session),
         idleness: (request, sleep) => this.idleness(request, sleep),
+        residents: (request, from) => this.residents(request, from),
       }),
     );
   }
@@ -89,7 +92,7 @@ export class Sprite {
   static async start(deps: SpriteDeps): Promise<{ sprite: Sprite; port: number }> {
     const sprite = new Sprite(deps);
     const port = await deps.listener.port;
-    sprite.every(LIMITS.pingIntervalMs, () => sprite.ping());
+    sprite.every(LIMITS.pingIntervalMs, () => sprite.heartbeat.beat());
     sprite.every(CHECK_MS, () => sprite.checkDisk());
     if (deps.sleepAfterMs > 0) sprite.every(sprite.idleCheckMs, () => sprite.checkIdle());
     return { sprite, port };
@@ -164,7 +167,7 @@ export class Sprite {
     if (!home || !storage || this.phase !== "asleep") return;
     if (deps.role.kind === "home") deps.role.periods.renew();
     this.boot = randomUUID();
-    this.gaps = new TimeGaps(LIMITS.upstreamSilenceMs);
+    this.heartbeat.renew();
     this.idle = awakeAt(performance.now());
     this.phase = "open";
     this.beginPeriod(home, storage);
@@ -173,19 +176,12 @@ export class Sprite {
   private health(): Health {
     const opening = this.phase === "storage-failed" ? "failed" : "opening";
     const storage = this.storage ? (this.storage.state?.kind ?? "ok") : opening;
-    return {
-      ok: this.phase === "open" && storage === "ok",
-      status: this.phase,
-      storage,
-      setup: this.deps.setup,
-      backup: this.backups?.health,
-    };
+    const ok = this.phase === "open" && storage === "ok";
+    return { ok, status: this.phase, storage, setup: this.deps.setup, backup: this.backups?.health };
   }
 
   private async idleness(request: IncomingMessage, sleep: boolean): Promise<Idleness> {
-    const { role } = this.deps;
-    if (role.kind !== "home") throw new SpriteSyncError("bad-pass", "this server sleeps for nobody");
-    await checkPass(request, role.home, role.passKeys);
+    await this.checkFleet(request);
     const idleMs = this.idleMs;
     if (sleep && this.idle.kind === "awake" && idleMs >= LEAST_IDLE_MS && !this.waitsForPause) {
       this.idle = { kind: "asleep" };
@@ -193,6 +189,21 @@ export class Sprite {
     }
     const asleep = this.phase === "asleep" || this.phase === "stopping" || this.waitsForPause;
     return { idleMs, pending: this.pendingStores, asleep };
+  }
+
+  private async residents(request: IncomingMessage, from: number): Promise<ResidentsPage> {
+    await this.checkFleet(request);
+    this.refuseUnlessAwake();
+    const home = await this.opening;
+    this.touch();
+    return pageOfResidents(home, this.storage, from);
+  }
+
+  /** Whether the fleet asks. @throws SpriteSyncError `bad-pass` */
+  private async checkFleet(request: IncomingMessage): Promise<void> {
+    const { role } = this.deps;
+    if (role.kind !== "home") throw new SpriteSyncError("bad-pass", "this server is no fleet's");
+    await checkPass(request, role.home, role.passKeys);
   }
 
   /** How long it has had nothing to do, milliseconds. */
@@ -271,18 +282,6 @@ export class Sprite {
       );
     }
     upstream.ping(Date.now());
-  }
-
-  private ping(): void {
-    const now = Date.now();
-    const gapMs = this.gaps.next(performance.now(), now);
-    if (gapMs !== undefined) {
-      // This process was stopped meanwhile. A pause cuts all connections, and nobody tells the process that it did.
-      this.deps.log.warn({ gapMs, upstreams: this.upstreams.size }, "was paused; closing what was open");
-      for (const upstream of this.upstreams) upstream.terminate();
-      return;
-    }
-    for (const upstream of this.upstreams) upstream.ping(now);
   }
 
   private touch(): void {

@@ -11,9 +11,10 @@ import { destroy } from "./commands/destroy.ts";
 import { list } from "./commands/list.ts";
 import { move } from "./commands/move.ts";
 import { orphans } from "./commands/orphans.ts";
+import { reindex } from "./commands/reindex.ts";
 import { readEdgeConfig } from "./config.ts";
 
-const COMMANDS: Readonly<Record<string, Command>> = { list, orphans, destroy, move };
+const COMMANDS: Readonly<Record<string, Command>> = { list, orphans, destroy, move, reindex };
 const CALL_CHARS = 24;
 
 const USAGE = `npm run fleet -- <command> [--env NAME] [--json]

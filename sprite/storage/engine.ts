@@ -1,9 +1,10 @@
-import type { RawCoID, SessionID, StorageReconciliationAcquireResult } from "cojson";
+import type { CojsonInternalTypes, RawCoID, SessionID, StorageReconciliationAcquireResult } from "cojson";
 import { SpriteSyncError } from "../../shared/errors.ts";
 import { Catalog } from "./catalog.ts";
 import { Committer, type CommitterLimits } from "./committer.ts";
 import { Eraser } from "./eraser.ts";
 import { FORMAT_VERSION, keys } from "./format.ts";
+import { DamagedHistoryError, tryReadBlocks } from "./history.ts";
 import { Journal, type JournalOptions } from "./journal.ts";
 import { acquireLock, readLock, releaseLock, renewLock } from "./locks.ts";
 import { Repairer } from "./repairer.ts";
@@ -13,6 +14,12 @@ import { SyncTracking } from "./sync-tracking.ts";
 export interface EngineOptions extends JournalOptions, CommitterLimits {
   /** Rough bytes of CoValue rows kept in memory. */
   readonly rowCacheBytes: number;
+}
+
+/** What a CoValue is, without its content. */
+export interface StoredHeader {
+  readonly id: RawCoID;
+  readonly header: CojsonInternalTypes.CoValueHeader;
 }
 
 /** One open store: everything that all users of it in this process share. */
@@ -61,6 +68,23 @@ export class Engine {
       next += size;
     }
     return ids;
+  }
+
+  /** Headers of the CoValues that {@link ids} names, in two trips to the disk; without those that are damaged or erased. */
+  async headers(limit: number, offset: number): Promise<StoredHeader[]> {
+    const ids = await this.ids(limit, offset);
+    const rows = await Promise.all(
+      ids.map(async (id) => Promise.resolve(this.rowStore.get(id)).catch(() => undefined)),
+    );
+    const found = rows.flatMap((row) => row ?? []);
+    const blocks = await Promise.all(
+      found.map(({ id, header }) =>
+        tryReadBlocks(this.journal, id, [header]).then(([block]) => ({ id, block })),
+      ),
+    );
+    return blocks.flatMap(({ id, block }) =>
+      block && !(block instanceof DamagedHistoryError) && block.header ? { id, header: block.header } : [],
+    );
   }
 
   async tryAcquireLock(sessionId: SessionID, peerId: string): Promise<StorageReconciliationAcquireResult> {

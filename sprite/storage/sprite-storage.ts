@@ -8,7 +8,7 @@ import type { PeerID } from "cojson/dist/sync.js";
 import { LRUCache } from "lru-cache";
 import type { BackupReport, OwnBackupOptions } from "./backup/index.ts";
 import type { StorageState } from "./committer.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, StoredHeader } from "./engine.ts";
 import { isStorableId } from "./format.ts";
 import { Loader } from "./loader.ts";
 import type { DamageRecord } from "./repairer.ts";
@@ -167,6 +167,11 @@ export class SpriteStorage implements StorageAPI {
   getCoValueIDs(limit: number, offset: number, callback: (batch: { id: RawCoID }[]) => void): void {
     const ids = this.#engine.ids(limit, offset);
     ids.then((batch) => callback(batch.map((id) => ({ id }))), logFailed("list CoValues"));
+  }
+
+  /** What is stored, in order of creation here: `limit` of it after the first `offset`. */
+  headers(limit: number, offset: number): Promise<StoredHeader[]> {
+    return this.#engine.headers(limit, offset);
   }
 
   getCoValueCount(callback: (count: number) => void): void {

@@ -13,29 +13,13 @@ import { greetSprite } from "../../ops/fleet/greet.ts";
 import type { GroupId } from "../../shared/ids.ts";
 import { quiet } from "../fleet/local-fly.ts";
 import { type Client, startClient } from "../support/client.ts";
+import { fleetSettings } from "../support/fleet-settings.ts";
 import { startTestStack, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
 
 const run = promisify(execFile);
 const node = fileURLToPath(new URL("../../node_modules/.bin/node", import.meta.url));
 const cli = fileURLToPath(new URL("../../ops/fleet/main.ts", import.meta.url));
-
-/** What `npm run fleet` finds in its environment to work on a stack. */
-function settingsOf(stack: TestStack): Record<string, string> {
-  const { fleet, passKeys, syncUrl } = stack;
-  return {
-    FLY_API_URL: fleet.apiUrl,
-    FLY_APP_URL: fleet.appUrl,
-    FLY_APP_NAME: fleet.appName,
-    FLY_API_TOKEN: fleet.token,
-    FLY_PACE: "none",
-    PASS_KEYS: passKeys,
-    SYNC_URL: syncUrl,
-    SPRITE_IMAGE: "sprite-sync:local",
-    SPRITE_REGIONS: "fra,nrt",
-    SPRITE_DURABILITY: "flush",
-  };
-}
 
 /**
  * A mover in this process.
@@ -47,7 +31,7 @@ async function moveHere(
   region: string,
   diesBefore?: MoveStep,
 ): Promise<void> {
-  const config = await readEdgeConfig(undefined, settingsOf(stack));
+  const config = await readEdgeConfig(undefined, fleetSettings(stack));
   const settings = machinesSettings(config);
   const pause = (ms: number) => new Promise<void>((next) => setTimeout(next, Math.min(ms, 100)));
   const deps = {
@@ -91,7 +75,7 @@ describe("a group that is moved to another region", { timeout: 120_000 }, () => 
   });
 
   const fleetCli = (...args: string[]) =>
-    run(node, [cli, ...args, "--json"], { env: { PATH: process.env.PATH ?? "", ...settingsOf(stack) } });
+    run(node, [cli, ...args, "--json"], { env: { PATH: process.env.PATH ?? "", ...fleetSettings(stack) } });
   const newMap = async () => {
     const group = writer.node.createGroup();
     group.addMember("everyone", "reader");

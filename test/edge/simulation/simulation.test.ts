@@ -69,7 +69,8 @@ describe("the edge, its Sprites, its browsers and everything that can go wrong b
   );
 
   test.each(MUTANTS)("is caught when $name", LONG, async (variant) => {
-    for (let seed = 1; seed <= MUTANT_RUNS; seed++) {
+    const { since = 1 } = variant;
+    for (let seed = since; seed < since + MUTANT_RUNS; seed++) {
       if ((await run(seed, { variant })).violations.length > 0) return;
     }
     expect.fail(`${MUTANT_RUNS} runs found nothing wrong`);

@@ -21,6 +21,8 @@ export interface Variant {
   readonly name: string;
   readonly parts: SessionParts;
   readonly rules?: Pick<typeof awakePeriods, "beginsWatching" | "wasMet">;
+  /** The first seed to try: it shows soon after, while the simulation draws its chances as it does now. */
+  readonly since?: number;
   /** A digest is believed after a later period that left none. */
   readonly trustsOldDigests?: boolean;
   readonly Directory?: typeof Directory;
@@ -177,6 +179,7 @@ class ReportsNobody extends Locator {
 export const MUTANTS: readonly Variant[] = [
   {
     name: "a late watcher waits",
+    since: 220,
     parts,
     rules: {
       ...awakePeriods,
@@ -184,10 +187,14 @@ export const MUTANTS: readonly Variant[] = [
     },
   },
   { name: "a Sprite is used before the others heard of it", parts, Locator: ReportsNobody },
-  { name: "a replay does not ask for the durable state", parts: { ...parts, Follow: NoReattach } },
+  {
+    name: "a replay does not ask for the durable state",
+    since: 1_200,
+    parts: { ...parts, Follow: NoReattach },
+  },
   { name: "a Sprite that is behind leads to no correction", parts: { ...parts, Follow: NoCorrection } },
   { name: "one repair in four is forgotten", parts: { ...parts, Follow: ForgetsSomeRepairs } },
-  { name: "only replays are repaired", parts: { ...parts, Follow: TrustsTheClientsMemory } },
+  { name: "only replays are repaired", since: 300, parts: { ...parts, Follow: TrustsTheClientsMemory } },
   { name: "an overflowed queue is dropped without a mark", parts: { ...parts, Upstream: NoMark } },
   { name: "the loss of an upstream is swallowed", parts: { ...parts, Upstream: SwallowsLost } },
   { name: "who has not read is never attached again", parts: { ...parts, Upstream: HoldsBackForGood } },

@@ -1,0 +1,58 @@
+import { toSpriteSyncError } from "../../../shared/errors.ts";
+import type { Command } from "../command.ts";
+import { indexResidents } from "../gate.ts";
+import { residentsOf } from "../residents.ts";
+
+/** What became of one group. */
+interface Outcome {
+  readonly home: string;
+  /** CoValues that the directory has in this group now. */
+  readonly here: number;
+  /** Ids that live here as the Sprite says, and elsewhere as the directory does. */
+  readonly elsewhere: readonly string[];
+  readonly error?: string;
+}
+
+export const reindex: Command = {
+  usage: [
+    "reindex",
+    "rebuilds the edge's directory, if it was lost: wakes every Sprite, one after the other, and enters what lives there",
+  ],
+  operands: 0,
+  options: {},
+  async run(_operands, _options, { config, fleet, say }) {
+    const outcomes: Outcome[] = [];
+    const sprites = await fleet.list();
+    for (const sprite of sprites) {
+      const { home } = sprite;
+      let here = 0;
+      const elsewhere: string[] = [];
+      try {
+        const address = fleet.address(await fleet.wake(sprite));
+        const reached = { ...address, headers: { ...address.headers, ...fleet.credentials(address) } };
+        for await (const ids of residentsOf(reached, home, config.PASS_KEYS)) {
+          const view = await indexResidents(home, ids, config.SYNC_URL, config.PASS_KEYS);
+          here += view.here;
+          elsewhere.push(...view.elsewhere);
+        }
+        outcomes.push({ home, here, elsewhere });
+      } catch (thrown) {
+        outcomes.push({ home, here, elsewhere, error: toSpriteSyncError(thrown, "transient").message });
+      }
+      say(`${outcomes.length} of ${sprites.length}: ${home}, ${here} CoValues`);
+    }
+    const failed = outcomes.filter(({ error }) => error !== undefined);
+    if (failed.length > 0) process.exitCode = 1;
+    const total = outcomes.reduce((sum, { here }) => sum + here, 0);
+    return {
+      lines: [
+        `${total} CoValues of ${outcomes.length - failed.length} groups are in the directory`,
+        ...outcomes.flatMap(({ home, elsewhere }) =>
+          elsewhere.map((id) => `${id} lives in ${home}, and elsewhere as the directory has it: not changed`),
+        ),
+        ...failed.map(({ home, error }) => `${home}: ${error}; run it again`),
+      ],
+      json: outcomes,
+    };
+  },
+};
