@@ -19,7 +19,8 @@ async function main(): Promise<void> {
   await buildSprite(bundle);
   console.log(`seed ${seed}, ${minutes} minutes`);
   const say = values.verbose ? { say: (line: string) => console.log(line) } : {};
-  console.log(await soak({ seed, minutes, spriteEntry: `${bundle}/main.js`, ...say }));
+  const progress = (line: string) => console.log(line);
+  console.log(await soak({ seed, minutes, spriteEntry: `${bundle}/main.js`, progress, ...say }));
 }
 
 main().catch((error: unknown) => {

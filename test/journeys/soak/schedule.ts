@@ -41,14 +41,18 @@ export class Schedule {
 
   /**
    * Runs steps for `ms`, and on until everything has happened often enough; then waits for all that is under way.
+   * @param progress told once a minute what is missing.
    * @throws Error when that does not come about within three times `ms`, or when something failed.
    */
-  async run(ms: number): Promise<void> {
+  async run(ms: number, progress: (line: string) => void): Promise<void> {
     const { diary, faults } = this.#world;
     const begun = performance.now();
+    let minutes = 0;
     for (;;) {
       const elapsed = performance.now() - begun;
       const missing = diary.missing();
+      if (elapsed >= (minutes + 1) * 60_000)
+        progress(`${++minutes} minutes; happened too seldom so far: ${missing.join(", ") || "nothing"}`);
       if (faults.length > 0) throw new Error("something failed that no accident explains");
       if (elapsed >= ms && missing.length === 0) break;
       if (elapsed >= 3 * ms) throw new Error(`too little happened: ${missing.join("; ")}`);

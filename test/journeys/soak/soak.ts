@@ -14,6 +14,8 @@ export interface SoakOptions {
   readonly spriteEntry: string;
   /** Told of everything that happens. */
   readonly say?: (line: string) => void;
+  /** Told once a minute how far it is. */
+  readonly progress?: (line: string) => void;
 }
 
 const SIZE = { authors: 4, teams: 4 };
@@ -24,12 +26,14 @@ const LINES_SHOWN = 40;
  * @returns how often what happened.
  * @throws Error with the seed, the last events, and what is wrong.
  */
-export async function soak({ seed, minutes, spriteEntry, say }: SoakOptions): Promise<string> {
+export async function soak(options: SoakOptions): Promise<string> {
+  const { seed, minutes, spriteEntry, say, progress = () => undefined } = options;
   const diary = new Diary(minutes, say);
   const world = await World.open(diary, SIZE, spriteEntry);
   try {
-    await new Schedule(world, new Chance(seed), minutes > 2).run(minutes * 60_000);
+    await new Schedule(world, new Chance(seed), minutes > 2).run(minutes * 60_000, progress);
     diary.line("the schedule is over");
+    progress("the schedule is over; now everything must agree");
     await settle(world);
     return `${diary.report()}\n${String(world.outages.explained).padStart(6)} × a client's socket ended, all by an edge's restart`;
   } catch (error) {
