@@ -25,6 +25,8 @@ export interface Stored {
 /** What is kept of the digests of a Sprite: true from the end of period `boot` until it is awake again. */
 export interface KeptDigest {
   readonly boot: string;
+  /** When it came; milliseconds since the epoch. */
+  readonly at: number;
   /** Names the content of its store, as {@link Digest.is}. */
   readonly is: string;
   readonly values: string;
@@ -127,7 +129,12 @@ export class Coordination {
     const stored = await this.#deps.load();
     const { periods, last } = awakePeriods.fellAsleep(stored.periods, boot);
     if (!last || kept?.boot === boot) return;
-    await this.#deps.saveDigest({ boot, is: digest.is, values: mergedValues(kept, digest) });
+    await this.#deps.saveDigest({
+      boot,
+      at: this.#clock.now(),
+      is: digest.is,
+      values: mergedValues(kept, digest),
+    });
     if (stored.periods.awake) await this.#deps.save({ ...stored, periods });
   }
 
@@ -135,7 +142,7 @@ export class Coordination {
   async unchanged(records: readonly DigestRecord[]): Promise<string | null> {
     // The digest first: if the Sprite is met in between, the periods tell.
     const kept = await this.#deps.loadDigest();
-    if (!kept) return null;
+    if (!kept || this.#clock.now() - kept.at >= LIMITS.digestTrustMs) return null;
     const { periods } = await this.#deps.load();
     if (periods.awake || periods.latest?.boot !== kept.boot) return null;
     return records.every((record) => hasRecord(kept.values, record)) ? kept.boot : null;

@@ -117,6 +117,11 @@ export const LIMITS = {
    * 2 MB that one key of a Durable Object may hold (facts/cloudflare §2.4).
    */
   digestValues: 20_000,
+  /**
+   * How long a digest is believed. A disk may be lost while its Sprite sleeps; whoever comes back after this time wakes it,
+   * and so finds out while there still is somebody who has what was on it.
+   */
+  digestTrustMs: 7 * 24 * 3_600_000,
   /** How long a Sprite that falls asleep may work on its digest. Its upstreams are deaf meanwhile. */
   digestMs: 1_000,
   /** How long the edge may take to hear of the digest of a Sprite that nobody is attached to. Who comes now has to wait. */

@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
 import { type AwakePeriods, NEVER_AWAKE } from "../../edge/awake-periods.ts";
+import { systemClock } from "../../edge/clock.ts";
 import { Coordination, type KeptDigest } from "../../edge/coordination.ts";
 import type { Fleet, SpriteRecord } from "../../edge/fleet/fleet.ts";
 import { type Digest, joinRecords, recordOf } from "../../shared/digest.ts";
 import { asHome, idFromHash } from "../../shared/ids.ts";
+import { LIMITS } from "../../shared/limits.ts";
 
 const HOME = asHome(idFromHash(new Uint8Array(19).fill(5)));
 const record = (count: number, n = 1) =>
@@ -20,6 +22,7 @@ class Coordinator {
   periods: AwakePeriods = NEVER_AWAKE;
   digest: KeptDigest | undefined;
   told = 0;
+  now = 1_000;
   coordination = this.#new();
 
   evict(): void {
@@ -53,6 +56,7 @@ class Coordinator {
       },
       tellWatchers: () => this.told++,
       keep: () => undefined,
+      clock: { ...systemClock, now: () => this.now },
       log: () => ({ debug() {}, info() {}, warn() {}, error() {} }),
     });
   }
@@ -75,6 +79,14 @@ test("A sleeping Sprite's digest answers for exactly the states in it, also afte
     expect(await coordination.unchanged([other])).toBeNull();
     expect(await coordination.unchanged([record(3), other])).toBeNull();
   }
+});
+
+test("A digest is not believed for ever: after a week the Sprite itself is asked, which shows whether its disk is still there", async () => {
+  const host = await asleepWith(record(3));
+  host.now += LIMITS.digestTrustMs - 1;
+  expect(await host.coordination.unchanged([record(3)])).toBe("b1");
+  host.now += 1;
+  expect(await host.coordination.unchanged([record(3)])).toBeNull();
 });
 
 test("Without a digest, as after a crash, nothing is answered", async () => {

@@ -41,6 +41,8 @@ async function wakeOnceMore(world: World): Promise<void> {
 async function freshClientLoadsTheSame(world: World): Promise<void> {
   const guest = await startGuest(world.stack.syncUrl, (end) => world.outages.ended("the last guest", end));
   try {
+    // Asked for by somebody who has nothing of them, so that those wake who lost their disks asleep: else nobody needs them.
+    await Promise.all(world.authors.map(({ client }) => loadWhatIsThere(guest, client.accountID)));
     await Promise.all(world.values.map(({ id }) => loadWhatIsThere(guest, id)));
     const [author] = world.authors;
     if (!author) throw new Error("there is nobody to compare with");
