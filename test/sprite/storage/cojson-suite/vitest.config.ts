@@ -35,6 +35,8 @@ export default defineProject({
     root,
     include: SUITES.map((name) => `node_modules/cojson/src/tests/${name}.test.ts`),
     exclude: [],
+    // Some write down the order of messages after waiting for 10 ms, which a busy computer may need for one store.
+    retry: 2,
     setupFiles: [join(here, "before-each.ts"), join(cojson, "tests/setup.ts")],
     server: { deps: { inline: [/cojson/] } },
   },
