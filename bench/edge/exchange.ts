@@ -4,8 +4,10 @@ import { contentOf } from "../../test/support/real-values.ts";
 /** Frames to send, and how to know their answers. */
 export interface Exchange {
   readonly frames: readonly string[];
-  /** How the text of each answer begins. It names the value: with its content a Sprite sends that of its owners once. */
+  /** How the text of each answer begins, up to the id of its value. */
   readonly answer: string;
+  /** The values that are answered about: with their content a Sprite sends that of their owners once. */
+  readonly ids: ReadonlySet<string>;
   /** Messages in each frame; each is answered once. */
   readonly perFrame: number;
 }
@@ -16,18 +18,28 @@ export interface Messages {
   readonly small: string;
   /** The same with one transaction of about 100,000 characters. */
   readonly large: string;
-  /** Asks for the value of `small` as somebody who has nothing of it: the Sprite answers with its content. */
-  readonly load: string;
+  /**
+   * Each asks for another value like that of `small`, as somebody who has nothing of it: the Sprite answers with its content.
+   * The edge would send the same value once to whoever asks for it many times at once.
+   */
+  readonly loads: readonly string[];
 }
 
+/** Values that can be asked for at once. */
+const LOADS = 800;
 /** Encrypted and base64: four characters for each three. */
 const LARGE_TEXT_CHARS = 75_000;
 
 /** Makes a group with two values, waits until they are stored, and cuts the messages from their content. */
 export async function prepareMessages(client: Client): Promise<{ home: string; messages: Messages }> {
   const group = client.node.createGroup();
-  const small = group.createMap();
-  small.set("title", "a note of a few words");
+  const newSmall = () => {
+    const map = group.createMap();
+    map.set("title", "a note of a few words");
+    return map;
+  };
+  const small = newSmall();
+  const others = Array.from({ length: LOADS - 1 }, newSmall);
   const large = group.createMap();
   large.set("text", "lorem ipsum ".repeat(LARGE_TEXT_CHARS / 12));
   await client.synced();
@@ -36,29 +48,30 @@ export async function prepareMessages(client: Client): Promise<{ home: string; m
     messages: {
       small: withoutHeader(contentOf(small)),
       large: withoutHeader(contentOf(large)),
-      load: JSON.stringify({ action: "load", id: small.id, header: false, sessions: {} }),
+      loads: [small, ...others].map(({ id }) =>
+        JSON.stringify({ action: "load", id, header: false, sessions: {} }),
+      ),
     },
   };
 }
 
 /** `count` times the same content, `perFrame` in a frame. */
 export function known(message: string, count: number, perFrame = 1): Exchange {
-  return exchange("known", message, count, perFrame);
+  return exchange("known", [message], count, perFrame);
 }
 
-/** `count` times the same load. */
-export function content(message: string, count: number): Exchange {
-  return exchange("content", message, count, 1);
+/** `count` loads, of as many values. @throws RangeError when there are not so many */
+export function content(loads: readonly string[], count: number): Exchange {
+  if (count > loads.length) throw new RangeError(`${count} loads are more than ${loads.length}`);
+  return exchange("content", loads.slice(0, count), count, 1);
 }
 
-function exchange(answer: string, message: string, count: number, perFrame: number): Exchange {
-  const { id } = JSON.parse(message) as { id: string };
-  const frame = Array.from({ length: perFrame }, () => message).join("\n");
-  return {
-    frames: Array.from({ length: Math.ceil(count / perFrame) }, () => frame),
-    answer: `{"action":"${answer}","id":"${id}"`,
-    perFrame,
-  };
+function exchange(answer: string, messages: readonly string[], count: number, perFrame: number): Exchange {
+  const frames = Array.from({ length: Math.ceil(count / perFrame) }, (_, n) =>
+    Array.from({ length: perFrame }, (_, m) => messages[(n * perFrame + m) % messages.length]).join("\n"),
+  );
+  const ids = new Set(messages.map((message) => (JSON.parse(message) as { id: string }).id));
+  return { frames, answer: `{"action":"${answer}","id":"`, ids, perFrame };
 }
 
 export function messagesIn({ frames, perFrame }: Exchange): number {

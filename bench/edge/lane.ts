@@ -29,11 +29,12 @@ const MARK = '{"action":"reconcile",';
  */
 export async function openLane({ name, throughWorkerd, url, headers = {} }: LaneOptions): Promise<Lane> {
   const socket = new WebSocket(url, { headers: { ...headers }, perMessageDeflate: false });
-  let awaited = { marker: "", left: 0, done: () => {}, fail: (_: Error) => {} };
+  const nothing: Pick<Exchange, "answer" | "ids"> = { answer: "nothing", ids: new Set() };
+  let awaited = { exchange: nothing, left: 0, done: () => {}, fail: (_: Error) => {} };
   socket.on("message", (data) => {
     for (const text of String(data).split("\n")) {
       if (text.startsWith(MARK)) socket.send(answerTo(text));
-      else if (text.startsWith(awaited.marker) && --awaited.left === 0) awaited.done();
+      else if (isAnswer(text, awaited.exchange) && --awaited.left === 0) awaited.done();
     }
   });
   await new Promise<void>((resolve, reject) => {
@@ -44,26 +45,26 @@ export async function openLane({ name, throughWorkerd, url, headers = {} }: Lane
   socket.on("error", fail);
   socket.on("close", fail);
 
-  const answers = (marker: string, left: number) =>
+  const answers = (exchange: Exchange, left: number) =>
     new Promise<void>((done, fail) => {
-      awaited = { marker, left, done, fail };
+      awaited = { exchange, left, done, fail };
     });
   return {
     name,
     throughWorkerd,
-    async oneByOne({ frames, answer, perFrame }) {
+    async oneByOne(exchange) {
       const begun = performance.now();
-      for (const frame of frames) {
-        const answered = answers(answer, perFrame);
+      for (const frame of exchange.frames) {
+        const answered = answers(exchange, exchange.perFrame);
         socket.send(frame);
         await answered;
       }
       return performance.now() - begun;
     },
-    async allAtOnce({ frames, answer, perFrame }) {
+    async allAtOnce(exchange) {
       const begun = performance.now();
-      const answered = answers(answer, perFrame * frames.length);
-      for (const frame of frames) socket.send(frame);
+      const answered = answers(exchange, exchange.perFrame * exchange.frames.length);
+      for (const frame of exchange.frames) socket.send(frame);
       await answered;
       return performance.now() - begun;
     },
@@ -72,6 +73,10 @@ export async function openLane({ name, throughWorkerd, url, headers = {} }: Lane
       socket.close();
     },
   };
+}
+
+function isAnswer(text: string, { answer, ids }: Pick<Exchange, "answer" | "ids">): boolean {
+  return text.startsWith(answer) && ids.has(text.slice(answer.length, text.indexOf('"', answer.length)));
 }
 
 function answerTo(mark: string): string {

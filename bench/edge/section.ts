@@ -59,19 +59,19 @@ export const edgeSection: Section = {
   },
 };
 
-function scenarios({ small, large, load }: Messages, quick: boolean): readonly Scenario[] {
+function scenarios({ small, large, loads }: Messages, quick: boolean): readonly Scenario[] {
   const size = (full: number) => Math.ceil(full / (quick ? 4 : 1));
   const each = "pipelined, one a frame";
   return [
     { title: "content → known, one at a time", exchange: known(small, size(160)), pace: "oneByOne" },
-    { title: "load → content, one at a time", exchange: content(load, size(160)), pace: "oneByOne" },
+    { title: "load → content, one at a time", exchange: content(loads, size(160)), pace: "oneByOne" },
     { title: `content → known, ${each}`, exchange: known(small, size(800)), pace: "allAtOnce" },
     {
       title: `content → known, pipelined, ${SMALL_PER_FRAME} a frame`,
       exchange: known(small, size(2_000), SMALL_PER_FRAME),
       pace: "allAtOnce",
     },
-    { title: `load → content, ${each}`, exchange: content(load, size(800)), pace: "allAtOnce" },
+    { title: `load → content, ${each}`, exchange: content(loads, size(800)), pace: "allAtOnce" },
     { title: `content of 100 KB → known, ${each}`, exchange: known(large, size(40)), pace: "allAtOnce" },
   ];
 }

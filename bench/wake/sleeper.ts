@@ -71,7 +71,7 @@ async function storeValue(stack: TestStack): Promise<Exchange> {
   const client = await startClient(stack.syncUrl);
   const { messages } = await prepareMessages(client);
   await client.close();
-  return content(messages.load, 1);
+  return content(messages.loads, 1);
 }
 
 /** As a Sprite that is idle ends: in order, with exit code 0. Only its own waiting for idleness is spared. */

@@ -45,7 +45,7 @@ describe("what the edge is compared with", () => {
       const wire = await openWire(url, headers);
       wire.sendRaw(messages.small);
       const known = await wire.next(({ action }) => action === "known", "the answer to content");
-      wire.sendRaw(messages.load);
+      wire.sendRaw(messages.loads[0] ?? "");
       const isContent = ({ action, id }: WireMessage) => action === "content" && id === known.id;
       answers.push([known, await wire.next(isContent, "the answer to a load")]);
       await wire.close();
@@ -60,16 +60,16 @@ describe("what the edge is compared with", () => {
     await lane.oneByOne(known(messages.small, 5));
     await lane.allAtOnce(known(messages.small, 60, 20));
     await lane.allAtOnce(known(messages.large, 3));
-    await lane.allAtOnce(content(messages.load, 20));
+    await lane.allAtOnce(content(messages.loads, 20));
     lane.close();
   });
 
   test("a lane whose socket closes fails instead of waiting", async () => {
     const lane = await openLane({ name: "edge", throughWorkerd: true, url: stack.syncUrl });
     const binary = Buffer.from("a binary frame ends the socket") as unknown as string;
-    await expect(lane.oneByOne({ frames: [binary], answer: "nothing", perFrame: 1 })).rejects.toThrow(
-      /closed/,
-    );
+    await expect(
+      lane.oneByOne({ frames: [binary], answer: "nothing", ids: new Set(), perFrame: 1 }),
+    ).rejects.toThrow(/closed/);
     lane.close();
   });
 });
