@@ -1,6 +1,6 @@
 import type { RawCoMap } from "cojson";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parsePassKeys, signPass } from "../../shared/pass.ts";
+import { PASS_HEADER, parsePassKeys, signPass } from "../../shared/pass.ts";
 import { type Client, startClient } from "../support/client.ts";
 import { contentOf, idOf, newNode } from "../support/real-values.ts";
 import { startTestStack, storedIds, type TestStack } from "../support/test-stack.ts";
@@ -132,10 +132,8 @@ describe("somebody who means harm", () => {
       { home: idOf(group) as never, session: "attacker" },
       parsePassKeys(stack.passKeys),
     );
-    const direct = await openWire(`${stack.fleet.appUrl.replace("http", "ws")}/sync`, {
-      "fly-force-instance-id": machine.id,
-      "x-sprite-pass": pass,
-    });
+    const door = stack.doorOf(group.id);
+    const direct = await openWire(door.url, { ...door.headers, [PASS_HEADER]: pass });
     const dependencies = [theirs, { core: node.expectCoValueLoaded(accountID) }];
     for (const value of [foreign, ...dependencies]) for (const text of contentOf(value)) direct.sendRaw(text);
     await direct.next(({ code, id }) => code === "foreign-covalue" && id === foreign.id, "the refusal");
@@ -146,22 +144,20 @@ describe("somebody who means harm", () => {
 
   test("without a pass, or with one for another group, does not get into a Sprite", async () => {
     await ownerIsWell();
-    const machine = stack.machineOf(group.id);
-    const address = `${stack.fleet.appUrl.replace("http", "ws")}/sync`;
-    const pinned = { "fly-force-instance-id": machine.id };
-    await expect(openWire(address, pinned)).rejects.toThrow("answered 401");
+    const { url, headers } = stack.doorOf(group.id);
+    await expect(openWire(url, headers)).rejects.toThrow("answered 401");
     const { node } = await newNode();
     const elsewhere = await signPass(
       { home: node.createGroup().id as never, session: "x" },
       parsePassKeys(stack.passKeys),
     );
-    await expect(openWire(address, { ...pinned, "x-sprite-pass": elsewhere })).rejects.toThrow(
+    await expect(openWire(url, { ...headers, [PASS_HEADER]: elsewhere })).rejects.toThrow(
       /answered 4(01|21)/,
     );
     const forged = await signPass(
       { home: idOf(group) as never, session: "x" },
       parsePassKeys("k".repeat(40)),
     );
-    await expect(openWire(address, { ...pinned, "x-sprite-pass": forged })).rejects.toThrow("answered 401");
+    await expect(openWire(url, { ...headers, [PASS_HEADER]: forged })).rejects.toThrow("answered 401");
   });
 });

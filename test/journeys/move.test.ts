@@ -14,7 +14,7 @@ import type { GroupId } from "../../shared/ids.ts";
 import { quiet } from "../fleet/local-fly.ts";
 import { type Client, startClient } from "../support/client.ts";
 import { fleetSettings } from "../support/fleet-settings.ts";
-import { startTestStack, type TestStack } from "../support/test-stack.ts";
+import { startTestStack, TEST_FLEET, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
 
 const run = promisify(execFile);
@@ -62,92 +62,97 @@ async function moveHere(
   });
 }
 
-describe("a group that is moved to another region", { timeout: 120_000 }, () => {
-  let stack: TestStack;
-  let writer: Client;
-  beforeAll(async () => {
-    stack = await startTestStack({ regions: ["fra", "nrt"] });
-    writer = await startClient(stack.syncUrl, { name: "writer" });
-  });
-  afterAll(async () => {
-    await writer?.close();
-    await stack?.close();
-  });
+// Fly Sprites have no regions to choose.
+describe.skipIf(TEST_FLEET === "sprites")(
+  "a group that is moved to another region",
+  { timeout: 120_000 },
+  () => {
+    let stack: TestStack;
+    let writer: Client;
+    beforeAll(async () => {
+      stack = await startTestStack({ regions: ["fra", "nrt"] });
+      writer = await startClient(stack.syncUrl, { name: "writer" });
+    });
+    afterAll(async () => {
+      await writer?.close();
+      await stack?.close();
+    });
 
-  const fleetCli = (...args: string[]) =>
-    run(node, [cli, ...args, "--json"], { env: { PATH: process.env.PATH ?? "", ...fleetSettings(stack) } });
-  const newMap = async () => {
-    const group = writer.node.createGroup();
-    group.addMember("everyone", "reader");
-    const map = group.createMap({ n: 0 });
-    await writer.synced();
-    return { home: group.id as unknown as GroupId, map };
-  };
-  /** A reader that has never been there sees `n`: it is on the Sprite's disk, not in a client's memory. */
-  const stored = async (id: string, n: number) => {
-    const reader = await startClient(stack.syncUrl, { name: "reader" });
-    try {
-      const copy = await reader.load(id);
-      await until(() => copy.get("n") === n, { what: `${n} at a new reader` });
-    } finally {
-      await reader.close();
-    }
-  };
-  const volumesOf = (home: string) => {
-    const name = stack.machineOf(home).name.replaceAll("-", "_").slice(0, 26);
-    return stack.fleet.volumes().filter((volume) => volume.name.startsWith(name));
-  };
-
-  test("keeps everything that was acknowledged, while its writer goes on writing all the time", async () => {
-    const { home, map } = await newMap();
-    const before = stack.machineOf(home);
-    let n = 0;
-    let acknowledged = 0;
-    let moving = true;
-    const writing = (async () => {
-      while (moving) {
-        map.set("n", ++n);
-        const sent = n;
-        await writer.synced();
-        acknowledged = sent;
+    const fleetCli = (...args: string[]) =>
+      run(node, [cli, ...args, "--json"], { env: { PATH: process.env.PATH ?? "", ...fleetSettings(stack) } });
+    const newMap = async () => {
+      const group = writer.node.createGroup();
+      group.addMember("everyone", "reader");
+      const map = group.createMap({ n: 0 });
+      await writer.synced();
+      return { home: group.id as unknown as GroupId, map };
+    };
+    /** A reader that has never been there sees `n`: it is on the Sprite's disk, not in a client's memory. */
+    const stored = async (id: string, n: number) => {
+      const reader = await startClient(stack.syncUrl, { name: "reader" });
+      try {
+        const copy = await reader.load(id);
+        await until(() => copy.get("n") === n, { what: `${n} at a new reader` });
+      } finally {
+        await reader.close();
       }
-    })();
-    await until(() => acknowledged > 3, { what: "some acknowledged writes" });
-    const { stdout } = await fleetCli("move", home, "nrt");
-    moving = false;
-    await writing;
-    const after = stack.machineOf(home);
-    expect(JSON.parse(stdout)).toMatchObject({ from: "fra", sprite: { id: after.id, region: "nrt" } });
-    expect([before.region, after.region]).toEqual(["fra", "nrt"]);
-    expect(volumesOf(home).map(({ id }) => id)).toEqual([after.volumeId]);
-    await expect(moveHere(stack, home, "nrt")).rejects.toThrow("is in nrt already");
-    await writer.close();
-    await stored(map.id, acknowledged);
-    expect(writer.closures()).toBe(0);
-    writer = await startClient(stack.syncUrl, { name: "next writer" });
-  });
+    };
+    const volumesOf = (home: string) => {
+      const name = stack.machineOf(home).name.replaceAll("-", "_").slice(0, 26);
+      return stack.fleet.volumes().filter((volume) => volume.name.startsWith(name));
+    };
 
-  // Between any two of these nothing is written that the coordinator or the fleet would go by.
-  test.each(["copy", "create", "switch", "remove"] as const)(
-    "loses nothing when its mover dies before `%s`: it goes on, and the next move cleans up",
-    async (step) => {
+    test("keeps everything that was acknowledged, while its writer goes on writing all the time", async () => {
       const { home, map } = await newMap();
-      map.set("n", 1);
-      await writer.synced();
-      await expect(moveHere(stack, home, "nrt", step)).rejects.toThrow(`dead before ${step}`);
-      // Acknowledged by whichever Sprite the coordinator leads to once the hold is over.
-      map.set("n", 2);
-      await writer.synced();
-      const switched = step === "remove";
-      expect(stack.machineOf(home).region).toBe(switched ? "nrt" : "fra");
-      await stored(map.id, 2);
-      const target = switched ? "fra" : "nrt";
-      await moveHere(stack, home, target);
-      expect(volumesOf(home).map(({ id }) => id)).toEqual([stack.machineOf(home).volumeId]);
-      expect(stack.machineOf(home).region).toBe(target);
-      map.set("n", 3);
-      await writer.synced();
-      await stored(map.id, 3);
-    },
-  );
-});
+      const before = stack.machineOf(home);
+      let n = 0;
+      let acknowledged = 0;
+      let moving = true;
+      const writing = (async () => {
+        while (moving) {
+          map.set("n", ++n);
+          const sent = n;
+          await writer.synced();
+          acknowledged = sent;
+        }
+      })();
+      await until(() => acknowledged > 3, { what: "some acknowledged writes" });
+      const { stdout } = await fleetCli("move", home, "nrt");
+      moving = false;
+      await writing;
+      const after = stack.machineOf(home);
+      expect(JSON.parse(stdout)).toMatchObject({ from: "fra", sprite: { id: after.id, region: "nrt" } });
+      expect([before.region, after.region]).toEqual(["fra", "nrt"]);
+      expect(volumesOf(home).map(({ id }) => id)).toEqual([after.volumeId]);
+      await expect(moveHere(stack, home, "nrt")).rejects.toThrow("is in nrt already");
+      await writer.close();
+      await stored(map.id, acknowledged);
+      expect(writer.closures()).toBe(0);
+      writer = await startClient(stack.syncUrl, { name: "next writer" });
+    });
+
+    // Between any two of these nothing is written that the coordinator or the fleet would go by.
+    test.each(["copy", "create", "switch", "remove"] as const)(
+      "loses nothing when its mover dies before `%s`: it goes on, and the next move cleans up",
+      async (step) => {
+        const { home, map } = await newMap();
+        map.set("n", 1);
+        await writer.synced();
+        await expect(moveHere(stack, home, "nrt", step)).rejects.toThrow(`dead before ${step}`);
+        // Acknowledged by whichever Sprite the coordinator leads to once the hold is over.
+        map.set("n", 2);
+        await writer.synced();
+        const switched = step === "remove";
+        expect(stack.machineOf(home).region).toBe(switched ? "nrt" : "fra");
+        await stored(map.id, 2);
+        const target = switched ? "fra" : "nrt";
+        await moveHere(stack, home, target);
+        expect(volumesOf(home).map(({ id }) => id)).toEqual([stack.machineOf(home).volumeId]);
+        expect(stack.machineOf(home).region).toBe(target);
+        map.set("n", 3);
+        await writer.synced();
+        await stored(map.id, 3);
+      },
+    );
+  },
+);

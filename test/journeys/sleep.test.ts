@@ -110,37 +110,42 @@ describe("a Sprite that has nothing to do", () => {
     expect(stack.machineOf(group.id).state).toBe("started");
   });
 
-  test("stays asleep when its only client has left and comes back with nothing new; what it writes then wakes it", async () => {
-    const author = await client("author");
-    const group = author.node.createGroup();
-    const map = group.createMap({ n: 0 });
-    await author.synced();
-    author.disconnect();
-    await stack.allAsleep();
-    const starts = startsOf(stack);
-    author.connect();
-    // It asks by hand for what the client asks for, too, so that its answer can be seen.
-    const wire = await openWire(stack.syncUrl);
-    clients.push(wire);
-    for (const { core } of [group, map]) {
-      const { id, header, sessions } = core.knownState();
-      wire.send({ action: "load", id, header, sessions });
-      const answer = await wire.next(
-        (message) => message.action === "known" && message.id === id,
-        "an answer",
-      );
-      expect(answer).toMatchObject({ header, sessions });
-    }
-    await pings(wire, 2);
-    expect(startsOf(stack)).toBe(starts);
-    map.set("n", 1);
-    await author.synced();
-    expect(startsOf(stack)).toBe(starts + 1);
-    const reader = await client("reader");
-    group.addMember("everyone", "reader");
-    await author.synced();
-    expect((await reader.load(map.id)).toJSON()).toEqual({ n: 1 });
-  });
+  // A Fly Sprite that nobody is connected to is paused by its platform, here before it falls asleep: then it leaves no word.
+  const onMachines = test.skipIf(TEST_FLEET === "sprites");
+  onMachines(
+    "stays asleep when its only client has left and comes back with nothing new; what it writes then wakes it",
+    async () => {
+      const author = await client("author");
+      const group = author.node.createGroup();
+      const map = group.createMap({ n: 0 });
+      await author.synced();
+      author.disconnect();
+      await stack.allAsleep();
+      const starts = startsOf(stack);
+      author.connect();
+      // It asks by hand for what the client asks for, too, so that its answer can be seen.
+      const wire = await openWire(stack.syncUrl);
+      clients.push(wire);
+      for (const { core } of [group, map]) {
+        const { id, header, sessions } = core.knownState();
+        wire.send({ action: "load", id, header, sessions });
+        const answer = await wire.next(
+          (message) => message.action === "known" && message.id === id,
+          "an answer",
+        );
+        expect(answer).toMatchObject({ header, sessions });
+      }
+      await pings(wire, 2);
+      expect(startsOf(stack)).toBe(starts);
+      map.set("n", 1);
+      await author.synced();
+      expect(startsOf(stack)).toBe(starts + 1);
+      const reader = await client("reader");
+      group.addMember("everyone", "reader");
+      await author.synced();
+      expect((await reader.load(map.id)).toJSON()).toEqual({ n: 1 });
+    },
+  );
 
   test.each<[string, Sign, string, string, number]>([
     ["no pass", nobody, "boot=b1", DIGEST, 401],

@@ -13,6 +13,8 @@ export interface TestStack extends Stack {
   /** What Sprites and the edge logged, to be shown when a test fails. */
   readonly lines: string[];
   machineOf(home: string): ReturnType<Stack["fleet"]["machines"]>[number];
+  /** Where a Sprite can be visited past the edge, and what opens the fleet's own door, but no pass. */
+  doorOf(home: string): { readonly url: string; readonly headers: Record<string, string> };
   /** Waits until the Sprite of `home` has no process. */
   asleep(home: string): Promise<void>;
   /** Waits until every Sprite has no process. */
@@ -54,6 +56,14 @@ export async function startTestStack(options: Partial<StackOptions> = {}): Promi
   return Object.assign(Object.create(stack) as Stack, {
     lines,
     machineOf,
+    doorOf: (home: string) => {
+      const { appUrl, token } = stack.fleet;
+      const { id, name } = machineOf(home);
+      const address = appUrl.replace("http", "ws");
+      return options.platform === "sprites" || (!options.platform && TEST_FLEET === "sprites")
+        ? { url: `${address}/${name}/sync`, headers: { authorization: `Bearer ${token}` } }
+        : { url: `${address}/sync`, headers: { "fly-force-instance-id": id } };
+    },
     asleep: async (home: string) =>
       void (await until(() => machineOf(home).state === "stopped", {
         what: `the Sprite of ${home} falling asleep`,
