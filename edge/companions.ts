@@ -1,28 +1,23 @@
+import { LRUCache } from "lru-cache";
 import type { CoValueId } from "../shared/ids.ts";
-import { isBehind, type KnownState, mergeKnownState } from "../shared/known-state.ts";
+import { isBehind, type KnownState } from "../shared/known-state.ts";
 import type { ContentMessage, KnownMessage } from "../shared/messages.ts";
 
-/** Of each about 300 B are kept. What is forgotten is only sent once more. */
-const KEPT = 2_000;
+/** Characters of the messages that told them: about 2,000 accounts. What is forgotten is only sent once more. */
+const KEPT_CHARS = 256 * 1024;
 
 /**
  * What the client has of values that it does not follow: accounts and groups that a Sprite sent along because its own
  * values depend on them. At each attach it sends them again, from their beginning.
  */
 export class Companions {
-  readonly #states = new Map<CoValueId, KnownState>();
+  // Not `max`, which would allocate all of it for every session.
+  readonly #states = new LRUCache<CoValueId, KnownState>({ maxSize: KEPT_CHARS });
 
-  /** The client told what it has. */
-  clientKnows({ id, state, isCorrection }: KnownMessage): void {
-    const before = this.#states.get(id);
-    this.#states.delete(id);
-    if (!state.header) return;
-    this.#states.set(id, before && !isCorrection ? mergeKnownState(before, state) : state);
-    if (this.#states.size <= KEPT) return;
-    for (const oldest of this.#states.keys()) {
-      this.#states.delete(oldest);
-      break;
-    }
+  /** The client told what it has, which replaces what it told before. */
+  clientKnows({ id, state, text }: KnownMessage): void {
+    if (state.header) this.#states.set(id, state, { size: text.length });
+    else this.#states.delete(id);
   }
 
   /** Whether there is nothing in this content that the client has not. */
@@ -31,7 +26,7 @@ export class Companions {
     return state !== undefined && !isBehind(state, { header: true, sessions: reaches });
   }
 
-  /** The value is followed from now on, or has to be sent again. */
+  /** The value is followed from now on. */
   forget(id: CoValueId): void {
     this.#states.delete(id);
   }

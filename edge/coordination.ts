@@ -142,7 +142,8 @@ export class Coordination {
   async unchanged(records: readonly DigestRecord[]): Promise<string | null> {
     // The digest first: if the Sprite is met in between, the periods tell.
     const kept = await this.#deps.loadDigest();
-    if (!kept || this.#clock.now() - kept.at >= LIMITS.digestTrustMs) return null;
+    // Turned round for one that an earlier version kept, which has no time.
+    if (!kept || !(this.#clock.now() - kept.at < LIMITS.digestTrustMs)) return null;
     const { periods } = await this.#deps.load();
     if (periods.awake || periods.latest?.boot !== kept.boot) return null;
     return records.every((record) => hasRecord(kept.values, record)) ? kept.boot : null;

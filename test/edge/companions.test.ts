@@ -25,8 +25,8 @@ const content = (n: number, after: number) => {
 test("what the client says it has is no news; more of it is, and all of it once the client takes that back", () => {
   const companions = new Companions();
   expect(companions.has(content(1, 0))).toBe(false);
-  companions.clientKnows(known(1, 2));
   companions.clientKnows(known(1, 1));
+  companions.clientKnows(known(1, 2));
   expect([0, 1, 2].map((after) => companions.has(content(1, after)))).toEqual([true, true, false]);
   companions.clientKnows(known(1, 1, { isCorrection: true }));
   expect([0, 1].map((after) => companions.has(content(1, after)))).toEqual([true, false]);
@@ -37,13 +37,20 @@ test("what the client says it has is no news; more of it is, and all of it once 
   expect(companions.has(content(1, 0))).toBe(false);
 });
 
-test("of very many it remembers those that the client spoke of last", () => {
+test("of very many it remembers those that were spoken of last, within a bound in characters, and no huge one", () => {
   const companions = new Companions();
-  for (let n = 0; n < 2_500; n++) {
+  const { length } = known(2_000, 1).text;
+  const many = Math.floor((256 * 1024) / length);
+  for (let n = 0; n < many + 500; n++) {
     companions.clientKnows(known(n, 1));
     companions.clientKnows(known(0, 1));
   }
-  const remembered = Array.from({ length: 2_500 }, (_, n) => companions.has(content(n, 0)));
-  expect(remembered.filter(Boolean)).toHaveLength(2_000);
-  expect([remembered[0], remembered[1], remembered[2_499]]).toEqual([true, false, true]);
+  const remembered = Array.from({ length: many + 500 }, (_, n) => companions.has(content(n, 0)));
+  expect([remembered[0], remembered[1], remembered.at(-1)]).toEqual([true, false, true]);
+  const count = remembered.filter(Boolean).length;
+  expect(count).toBeGreaterThan(many * 0.9);
+  expect(count).toBeLessThan(many * 1.1);
+  companions.clientKnows(known(0, 1, { padding: "x".repeat(300_000) }));
+  expect(companions.has(content(0, 0))).toBe(false);
+  expect(companions.has(content(many + 499, 0))).toBe(true);
 });
