@@ -17,8 +17,9 @@ describe("what was acknowledged", () => {
       const list = group.createList<RawCoList<number>>([]);
       for (let n = 0; n < 50; n++) list.append(n);
       await writer.synced();
-      stack.fleet.kill(stack.machineOf(group.id).id, "SIGKILL");
-      await until(() => stack.machineOf(group.id).state !== "started", { what: "the Sprite dying" });
+      const { id, pid } = stack.machineOf(group.id);
+      stack.fleet.kill(id, "SIGKILL");
+      await until(() => stack.machineOf(group.id).pid !== pid, { what: "the Sprite dying" });
       const reader = await startClient(stack.syncUrl);
       const copy = await reader.load<typeof list>(list.id);
       expect(copy.toJSON()).toEqual(Array.from({ length: 50 }, (_, n) => n));

@@ -13,17 +13,19 @@ describe("a Sprite in trouble", () => {
   let writer: Client;
   let reader: Client;
   let pings: Wire;
-  /** Called when a Machine has started, with its name. */
-  let onStarted: (name: string) => void = () => undefined;
+  /** Called when a Sprite's process has opened its storage, with the Sprite's name. */
+  let onOpened: (name: string) => void = () => undefined;
 
   beforeAll(async () => {
-    stack = await startTestStack({ onMachine: ({ name, state }) => state === "started" && onStarted(name) });
+    stack = await startTestStack({
+      onSpriteLine: (name, line) => line.includes('"storage open"') && onOpened(name),
+    });
     [writer, reader] = await Promise.all([startClient(stack.syncUrl), startClient(stack.syncUrl)]);
     pings = await openWire(stack.syncUrl);
   });
   afterEach(() => {
     stack.fleet.faults.clear();
-    onStarted = () => undefined;
+    onOpened = () => undefined;
   });
   afterAll(async () => {
     await pings?.close();
@@ -53,10 +55,16 @@ describe("a Sprite in trouble", () => {
     await writer.synced();
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
     const sick = await team();
-    stack.fleet.faults.boot({ kind: "hold", until: held }, { when: ({ name }) => name === sick.name });
-    await until(() => stack.machineOf(sick.id).state === "starting", { what: "the sick Sprite hanging" });
-    await othersAreWell(healthy, 1);
-    release();
+    const boot = stack.fleet.faults.boot(
+      { kind: "hold", until: held },
+      { when: ({ name }) => name === sick.name },
+    );
+    try {
+      await until(() => boot.hits > 0, { what: "the sick Sprite hanging" });
+      await othersAreWell(healthy, 1);
+    } finally {
+      release();
+    }
     await writer.synced();
     expect((await reader.load(sick.map.id)).get("n")).toBe(0);
   });
@@ -105,7 +113,7 @@ describe("a Sprite in trouble", () => {
     await writer.synced();
     const copy = await reader.load(sick.map.id);
     let crashes = 0;
-    onStarted = (name) => {
+    onOpened = (name) => {
       if (name !== sick.name || crashes >= 3) return;
       crashes++;
       stack.fleet.kill(stack.machineOf(sick.id).id, "SIGKILL");

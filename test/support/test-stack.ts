@@ -42,10 +42,19 @@ export async function startTestStack(options: Partial<StackOptions> = {}): Promi
     platform: TEST_FLEET,
     pauseAfterMs: PAUSE_AFTER_MS,
     spriteEntry: SPRITE_BUNDLE,
-    onMachine: ({ name, state, exit }) => keep(`machine ${name} ${state} ${JSON.stringify(exit ?? "")}`),
-    onSpriteLine: (sprite, line) => keep(`${sprite} ${line}`),
-    onEdgeLine: (line) => keep(`edge ${line}`),
     ...options,
+    onMachine: (change) => {
+      keep(`machine ${change.name} ${change.state} ${JSON.stringify(change.exit ?? "")}`);
+      options.onMachine?.(change);
+    },
+    onSpriteLine: (sprite, line) => {
+      keep(`${sprite} ${line}`);
+      options.onSpriteLine?.(sprite, line);
+    },
+    onEdgeLine: (line, isError) => {
+      keep(`edge ${line}`);
+      options.onEdgeLine?.(line, isError);
+    },
   });
   const machineOf = (home: string) => {
     const name = spriteNameOf(home as GroupId);
