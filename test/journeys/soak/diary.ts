@@ -30,6 +30,8 @@ export type Kind = keyof typeof PER_MINUTE;
 
 const KINDS = Object.keys(PER_MINUTE).filter((name): name is Kind => name in PER_MINUTE);
 
+/** The world is full at some time: more is never asked for, however long the soak. */
+const MOST_ASKED: Partial<Record<Kind, number>> = { "author joined": 2, "new value": 100 };
 /** In a long soak chance evens out, but a busy computer does less of everything. */
 const LONG_RUN_SHARE = 0.5;
 const LINES_KEPT = 20_000;
@@ -45,7 +47,10 @@ export class Diary {
   /** @param say told of each line. */
   constructor(minutes: number, say: (line: string) => void = () => undefined) {
     const share = minutes > 2 ? LONG_RUN_SHARE : 1;
-    this.#minimum = new Map(KINDS.map((kind) => [kind, Math.floor(PER_MINUTE[kind] * minutes * share)]));
+    const asked = (kind: Kind) => Math.floor(PER_MINUTE[kind] * minutes * share);
+    this.#minimum = new Map(
+      KINDS.map((kind) => [kind, Math.min(asked(kind), MOST_ASKED[kind] ?? Number.POSITIVE_INFINITY)]),
+    );
     this.#say = say;
   }
 

@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import { setTimeout as pause } from "node:timers/promises";
 import { kill, killWhileFallingAsleep, killWhileWaking, loseDisk, silence, standStill } from "./accidents.ts";
 import type { Chance } from "./chance.ts";
@@ -48,11 +49,18 @@ export class Schedule {
     const { diary, faults } = this.#world;
     const begun = performance.now();
     let minutes = 0;
+    let load = performance.eventLoopUtilization();
     for (;;) {
       const elapsed = performance.now() - begun;
       const missing = diary.missing();
-      if (elapsed >= (minutes + 1) * 60_000)
-        progress(`${++minutes} minutes; happened too seldom so far: ${missing.join(", ") || "nothing"}`);
+      if (elapsed >= (minutes + 1) * 60_000) {
+        // All clients live in this thread: near 100 %, what they wait for is most often their own turn.
+        const now = performance.eventLoopUtilization();
+        const busy = (100 * performance.eventLoopUtilization(now, load).utilization).toFixed(0);
+        load = now;
+        const seldom = missing.join(", ") || "nothing";
+        progress(`${++minutes} minutes; clients busy ${busy} %; happened too seldom so far: ${seldom}`);
+      }
       if (faults.length > 0) throw new Error("something failed that no accident explains");
       if (elapsed >= ms && missing.length === 0) break;
       if (elapsed >= 3 * ms) throw new Error(`too little happened: ${missing.join("; ")}`);

@@ -7,6 +7,8 @@ import type { World } from "./world.ts";
 const LARGE = [30_000, 250_000] as const;
 /** Most writes go to the newest values of a team, or histories would grow too long to compare. */
 const NEWEST = 6;
+/** Values of one team: all clients live in one thread, and each follows all of them. */
+const VALUES_AT_MOST = 40;
 
 /** What people do: each of these is one step of the schedule and returns at once. */
 export class Writing {
@@ -58,6 +60,7 @@ export class Writing {
   /** The others ask for it, some before anybody has stored it. */
   #create(author: Author, team: Team): void {
     const world = this.#world;
+    if (team.values.length >= VALUES_AT_MOST) return;
     const value = author.create(team, this.#chance.is(0.7) ? "map" : "list");
     world.diary.count("new value", `${value.id} by ${author.name}`);
     const acknowledged = author.node.syncManager.waitForSync(value.id, 10 * 60_000);
