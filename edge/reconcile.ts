@@ -16,9 +16,15 @@ interface Batch {
  */
 export class Reconciles {
   readonly #batches = new Map<string, Batch>();
+  readonly #toClient: (message: string) => void;
+
+  /** @param toClient gets the acknowledgement of each batch once, when nothing of it is missing any more. */
+  constructor(toClient: (message: string) => void) {
+    this.#toClient = toClient;
+  }
 
   /**
-   * Takes a batch in. Call {@link takeCompleted} afterwards: an empty one is complete at once.
+   * Takes a batch in; an empty one is complete at once.
    * @returns what to send to each home, and the ids that the client has to upload because they have none.
    */
   begin(
@@ -35,6 +41,7 @@ export class Reconciles {
       else uploads.add(value[0]);
     }
     this.#batches.set(batch, { parts, lost: new Set(), uploads });
+    this.#finish();
     const whole = parts.size === 1 && uploads.size === 0;
     const toHomes = new Map<GroupId, string>();
     for (const [home, part] of parts) toHomes.set(home, whole ? text : reconcileMessage(batch, part));
@@ -44,12 +51,14 @@ export class Reconciles {
   /** A home acknowledged its part. */
   acknowledged(batch: string, home: GroupId): void {
     this.#batches.get(batch)?.parts.delete(home);
+    this.#finish();
   }
 
   /** An id that the client was asked to upload is stored, or the client does not have it. */
   uploaded(id: CoValueId): void {
     if (this.#batches.size === 0) return;
     for (const { uploads } of this.#batches.values()) uploads.delete(id);
+    this.#finish();
   }
 
   /** The upstream of a home was lost, and with it perhaps its part or its acknowledgement. */
@@ -75,15 +84,12 @@ export class Reconciles {
     return false;
   }
 
-  /** The batches that have become complete since the last call; they are forgotten. */
-  takeCompleted(): string[] {
-    const completed: string[] = [];
+  #finish(): void {
     for (const [batch, { parts, uploads }] of this.#batches) {
       if (parts.size > 0 || uploads.size > 0) continue;
       this.#batches.delete(batch);
-      completed.push(batch);
+      this.#toClient(JSON.stringify({ action: "reconcile-ack", id: batch }));
     }
-    return completed;
   }
 }
 

@@ -40,7 +40,7 @@ export class Router {
   readonly #companions = new Companions();
   /** What the client has of the ids that it asked for and nobody has created yet. */
   readonly #unknown = new Map<CoValueId, KnownState>();
-  readonly #reconciles = new Reconciles();
+  readonly #reconciles: Reconciles;
   readonly #sleepCheck: SleepCheck;
   /** Follows whose home is only guessed: the Sprite that sent content of a value this isolate had not met. */
   readonly #guessed = new Set<CoValueId>();
@@ -49,6 +49,7 @@ export class Router {
     this.#deps = deps;
     this.#interests = deps.interests;
     this.#follows = new Follows(deps.newFollow);
+    this.#reconciles = new Reconciles(deps.toClient);
     this.#sleepCheck = new SleepCheck({
       unchanged: deps.unchanged,
       onUnchanged: (home, loads, boot) => this.#restAt(home, loads, boot),
@@ -113,7 +114,6 @@ export class Router {
         return;
       case "reconcile-ack":
         this.#reconciles.acknowledged(message.batch, from);
-        this.#finishReconciles();
         return;
       case "control":
         this.#spriteComplains(from, message.text);
@@ -223,10 +223,7 @@ export class Router {
   }
 
   #clientKnows(message: KnownMessage, home: GroupId): void {
-    if (!message.state.header) {
-      this.#reconciles.uploaded(message.id);
-      this.#finishReconciles();
-    }
+    if (!message.state.header) this.#reconciles.uploaded(message.id);
     const follow = this.#follows.get(message.id);
     if (follow) {
       follow.clientKnows(message);
@@ -256,7 +253,6 @@ export class Router {
       // A Sprite may have asked for a dependency that was never uploaded: it hears what the client has.
       this.#toInterested(message, message.id as GroupId);
       this.#reconciles.uploaded(message.id);
-      this.#finishReconciles();
     }
   }
 
@@ -310,7 +306,6 @@ export class Router {
       const correction = () => knownStateMessage("known", message.id, message.state, { isCorrection: true });
       this.#deps.toClient(missing ? correction() : message.text);
       if (message.state.header) this.#reconciles.uploaded(message.id);
-      this.#finishReconciles();
     }
   }
 
@@ -330,13 +325,6 @@ export class Router {
     const { toHomes, uploads } = this.#reconciles.begin(message, homes);
     for (const id of uploads) this.#deps.toClient(knownStateMessage("load", id, emptyKnownState()));
     for (const [home, text] of toHomes) this.#send(home, text);
-    this.#finishReconciles();
-  }
-
-  #finishReconciles(): void {
-    for (const batch of this.#reconciles.takeCompleted()) {
-      this.#deps.toClient(JSON.stringify({ action: "reconcile-ack", id: batch }));
-    }
   }
 
   #send(home: GroupId, message: string): void {
