@@ -12,16 +12,8 @@ import { checkPass } from "./gatekeeper.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Hold } from "./hold.ts";
 import { type Home, openHome } from "./home.ts";
-import {
-  awakeAt,
-  type Busyness,
-  evaluate,
-  type IdleRule,
-  type IdleState,
-  isBusy,
-  onActivity,
-  quietMs,
-} from "./idle.ts";
+import type { Busyness } from "./idle.ts";
+import { IdleClock } from "./idle-clock.ts";
 import { Parents } from "./parents.ts";
 import { pageOfResidents, type ResidentsPage } from "./residents.ts";
 import { type Health, type Idleness, spriteHandlers } from "./server.ts";
@@ -32,10 +24,8 @@ import { waitWhile } from "./wait-while.ts";
 
 export type { Role, SpriteDeps, SpriteStorage } from "./sprite-deps.ts";
 
-/** How often it looks whether it is idle (at the most), has to be held awake, and whether a backup is due. */
+/** How often it looks whether it has to be held awake, and whether a backup is due. */
 const CHECK_MS = 1_000;
-/** It goes to sleep by request only after this much idle time: somebody who has just come is about to say something. */
-const LEAST_IDLE_MS = 2_000;
 /** How long a shutdown waits for the other side to answer a close frame. */
 const GOODBYE_MS = 1_000;
 
@@ -61,7 +51,7 @@ export class Sprite {
   private parents: Parents | undefined;
   private farewell: Farewell | undefined;
   private backups: Backups | undefined;
-  private idle: IdleState = awakeAt(performance.now());
+  private readonly idle: IdleClock;
   private readonly hold: Hold | undefined;
   private readonly heartbeat: Heartbeat;
   private upgrades = 0;
@@ -76,6 +66,12 @@ export class Sprite {
     this.deps = deps;
     this.heartbeat = new Heartbeat(this.upstreams, deps.log);
     this.hold = deps.guest && new Hold(deps.guest, deps.log);
+    this.idle = new IdleClock({
+      sleepAfterMs: deps.sleepAfterMs,
+      busyness: () => this.busyness(),
+      waitsForPause: () => this.waitsForPause,
+      isReady: () => this.backups?.readyToSleep() !== false,
+    });
     this.opening = this.open();
     deps.listener.serve(
       spriteHandlers({
@@ -94,23 +90,13 @@ export class Sprite {
     const port = await deps.listener.port;
     sprite.every(LIMITS.pingIntervalMs, () => sprite.heartbeat.beat());
     sprite.every(CHECK_MS, () => sprite.checkDisk());
-    if (deps.sleepAfterMs > 0) sprite.every(sprite.idleCheckMs, () => sprite.checkIdle());
+    if (deps.sleepAfterMs > 0) sprite.every(sprite.idle.checkMs, () => sprite.checkIdle());
     return { sprite, port };
   }
 
   private checkDisk(): void {
     this.hold?.check(this.pendingStores + (this.backups?.running ? 1 : 0));
     if (this.phase === "open") this.backups?.check();
-  }
-
-  private get idleCheckMs(): number {
-    return Math.min(CHECK_MS, this.deps.sleepAfterMs / 4);
-  }
-
-  private get idleRule(): IdleRule {
-    const sleepAfterMs = this.waitsForPause ? Number.POSITIVE_INFINITY : this.deps.sleepAfterMs;
-    // Where nothing is checked, nothing is missed between checks either.
-    return { sleepAfterMs, stepMs: sleepAfterMs === 0 ? Number.POSITIVE_INFINITY : 2 * this.idleCheckMs };
   }
 
   /** Refuses new upstreams, closes those it has, finishes what is being stored and closes the storage. */
@@ -145,7 +131,8 @@ export class Sprite {
     const pass = () => signSpritePass(role.home, role.passKeys);
     const edge = syncUrl ? { syncUrl, boot: this.boot, pass } : undefined;
     if (isMarked(storage)) this.farewell = new Farewell(storage, home.touched, edge, log);
-    if (syncUrl) this.parents = new Parents({ home, syncUrl, pass, log, onActivity: () => this.touch() });
+    if (syncUrl)
+      this.parents = new Parents({ home, syncUrl, pass, log, onActivity: () => this.idle.touch() });
   }
 
   /**
@@ -168,7 +155,7 @@ export class Sprite {
     if (deps.role.kind === "home") deps.role.periods.renew();
     this.boot = randomUUID();
     this.heartbeat.renew();
-    this.idle = awakeAt(performance.now());
+    this.idle.renew();
     this.phase = "open";
     this.beginPeriod(home, storage);
   }
@@ -182,11 +169,9 @@ export class Sprite {
 
   private async idleness(request: IncomingMessage, sleep: boolean): Promise<Idleness> {
     await this.checkFleet(request);
-    const idleMs = this.idleMs;
-    if (sleep && this.idle.kind === "awake" && idleMs >= LEAST_IDLE_MS && !this.waitsForPause) {
-      this.idle = { kind: "asleep" };
-      void this.fallAsleep("asked to sleep");
-    }
+    const isUp = this.phase === "open" || this.phase === "storage-failed";
+    const idleMs = isUp ? this.idle.idleMs : 0;
+    if (sleep && isUp && this.idle.yields()) void this.fallAsleep("asked to sleep");
     const asleep = this.phase === "asleep" || this.phase === "stopping" || this.waitsForPause;
     return { idleMs, pending: this.pendingStores, asleep };
   }
@@ -195,7 +180,7 @@ export class Sprite {
     await this.checkFleet(request);
     this.refuseUnlessAwake();
     const home = await this.opening;
-    this.touch();
+    this.idle.touch();
     return pageOfResidents(home, this.storage, from);
   }
 
@@ -204,12 +189,6 @@ export class Sprite {
     const { role } = this.deps;
     if (role.kind !== "home") throw new SpriteSyncError("bad-pass", "this server is no fleet's");
     await checkPass(request, role.home, role.passKeys);
-  }
-
-  /** How long it has had nothing to do, milliseconds. */
-  private get idleMs(): number {
-    if (this.phase === "opening" || isBusy(this.busyness())) return 0;
-    return Math.round(quietMs(this.idle, performance.now(), this.idleRule));
   }
 
   private get pendingStores(): number {
@@ -235,7 +214,7 @@ export class Sprite {
       }
       // Only now: whoever has no pass must not be able to keep a Sprite awake, and billed. Nor those whom it refuses
       // because its storage did not open: the process after this one tries that again.
-      this.touch();
+      this.idle.touch();
       if (period) this.period = await period;
       this.refuseUnlessAwake();
       return pass ? pass.session : "single";
@@ -263,7 +242,7 @@ export class Sprite {
       id,
       home,
       log,
-      onActivity: () => this.touch(),
+      onActivity: () => this.idle.touch(),
       onClosed: (closed) => {
         this.upstreams.delete(closed);
         log.info({ upstream: id, session }, "upstream closed");
@@ -284,21 +263,9 @@ export class Sprite {
     upstream.ping(Date.now());
   }
 
-  private touch(): void {
-    this.idle = onActivity(this.idle, performance.now());
-  }
-
   private checkIdle(): void {
     if (this.phase === "stopping" || this.phase === "asleep") return;
-    const now = performance.now();
-    const idle = evaluate(this.idle, now, this.busyness(), this.idleRule);
-    // Before it refuses anybody: who comes while it backs itself up is served as ever.
-    if (idle.kind === "asleep" && this.backups?.readyToSleep() === false) {
-      this.idle = { kind: "awake", quietMs: quietMs(this.idle, now, this.idleRule), checkedAt: now };
-      return;
-    }
-    this.idle = idle;
-    if (idle.kind === "asleep") void this.fallAsleep("nothing happens");
+    if (this.idle.check()) void this.fallAsleep("nothing happens");
   }
 
   private busyness(): Busyness {
