@@ -132,9 +132,12 @@ describe("npm run deploy:edge", () => {
     ]);
   });
 
-  test.each([[], ["--env", "staging"]])(
-    "makes a Worker that could be deployed: %s %s",
-    async (...args) => {
+  test.each([
+    { to: "production", args: [] },
+    { to: "staging", args: ["--env", "staging"] },
+  ])(
+    "makes a Worker that could be deployed to $to",
+    async ({ args }) => {
       const { stdout, stderr } = await run(
         process.execPath,
         [join(root, "ops/deploy-edge.ts"), "--dry-run", ...args],
