@@ -30,7 +30,7 @@ describe("the Sprites fleet survives", { timeout: 30_000 }, () => {
 
     it("a 404 that is not true, when it is looked for", async () => {
       const { id } = await t.fleet.ensure(t.spec);
-      t.answers("getSprite", 404, { error: "sprite not found" }, SPRITES_LIMITS.goneLooks - 1);
+      t.answers("getSprite", 404, { error: "sprite not found" }, 2);
       expect((await t.fleet.find(t.home))?.id).toBe(id);
     });
 
