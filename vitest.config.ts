@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/support/longest-first.ts";
 
 const globalSetup = ["test/support/sprite-bundle.ts"];
 /** One module, one process or one program; everything else is the whole product, or a browser. */
@@ -6,8 +7,9 @@ const PARTS = ["test/*.test.ts", "test/{shared,edge,fleet,sprite}/**/*.test.ts"]
 
 export default defineConfig({
   test: {
-    // Two cores: real processes and workerd run behind many of the tests.
-    maxWorkers: 2,
+    // For two cores: many of the tests wait for real processes, and for time to pass.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [
