@@ -10,8 +10,9 @@ export default defineConfig({
     // For two cores: many of the tests wait for real processes, and for time to pass.
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // A bound for what hangs. What a test waits for has bounds of its own, which say what did not come.
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
     projects: [
       {
         extends: true,
