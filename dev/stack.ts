@@ -69,6 +69,8 @@ export interface Stack extends Omit<EdgeHost, "close"> {
   readonly fleet: FleetHost;
   readonly dataDir: string;
   readonly passKeys: string;
+  /** The edge's settings, as they are now: what an operator's command has to be told. */
+  readonly edgeSettings: Readonly<Record<string, string>>;
   /** Stops workerd alone and starts it again on the same state and port; with other settings from now on, if any are given. */
   restartEdge(vars?: Readonly<Record<string, string>>): Promise<void>;
   close(): Promise<void>;
@@ -89,7 +91,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const passKeys = await keptSecret(join(dataDir, "pass-key"), () => randomBytes(32).toString("hex"));
   const port = options.port || (await freePort());
   const { fleet, vars } = await startFleet(dataDir, passKeys, options);
-  let changed: Readonly<Record<string, string>> = {};
+  let edgeSettings = { ...vars, ...edgeVars(passKeys, port, options), ...options.edgeVars };
   const startEdge = () =>
     startEdgeHost({
       port,
@@ -99,7 +101,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       edges: options.edges ?? 1,
       entry: options.edgeEntry,
       extraWorkers: options.extraWorkers?.(fleet.appUrl) ?? [],
-      vars: { ...vars, ...edgeVars(passKeys, port, options), ...options.edgeVars, ...changed },
+      vars: edgeSettings,
       rateLimits: options.rateLimits,
       onLog: options.onEdgeLine ?? (() => undefined),
     });
@@ -116,8 +118,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     fleet,
     dataDir,
     passKeys,
+    get edgeSettings() {
+      return edgeSettings;
+    },
     async restartEdge(vars = {}) {
-      changed = { ...changed, ...vars };
+      edgeSettings = { ...edgeSettings, ...vars };
       await edge.close();
       edge = await startEdge();
     },

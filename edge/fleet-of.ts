@@ -7,7 +7,7 @@ import { createPacer, type Pacer } from "./fleet/pacer.ts";
 import { createSpritesFleet } from "./fleet/sprites.ts";
 import { workersLog } from "./log.ts";
 import { readRelease } from "./release.ts";
-import { machinesSettings, spriteEnv } from "./sprite-settings.ts";
+import { machinesSettings, spritesSettings } from "./sprite-settings.ts";
 
 interface ConfiguredFleet {
   readonly fleet: Fleet;
@@ -58,13 +58,8 @@ function deploymentPacer(env: Env): Pacer {
 
 function spritesFleet(config: EdgeConfig & { FLEET: "sprites" }, env: object): Fleet {
   return createSpritesFleet({
-    apiUrl: config.SPRITES_API_URL,
-    token: config.SPRITES_API_TOKEN,
-    release: config.SPRITE_RELEASE,
-    upgradePercent: config.SPRITE_UPGRADE_PERCENT,
+    ...spritesSettings(config),
     readRelease: () => readRelease(config.SPRITE_RELEASE, env),
-    passKeys: config.PASS_KEYS,
-    spriteEnv: (home) => spriteEnv(config, home),
     fetch: (url, init) => fetch(url, init),
     log: workersLog(logOptions(config)),
   });

@@ -17,6 +17,18 @@ export function machinesSettings(config: EdgeConfig & { FLEET: "machines" }) {
   } as const;
 }
 
+/** The same for Sprites as Fly Sprites. */
+export function spritesSettings(config: EdgeConfig & { FLEET: "sprites" }) {
+  return {
+    apiUrl: config.SPRITES_API_URL,
+    token: config.SPRITES_API_TOKEN,
+    release: config.SPRITE_RELEASE,
+    upgradePercent: config.SPRITE_UPGRADE_PERCENT,
+    passKeys: config.PASS_KEYS,
+    spriteEnv: (home: string) => spriteEnv(config, home),
+  } as const;
+}
+
 /** What every Sprite's server is told, wherever it runs. */
 export function spriteEnv(config: EdgeConfig, home: string): Readonly<Record<string, string>> {
   return {

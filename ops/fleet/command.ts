@@ -6,13 +6,19 @@ import type { Log } from "../../shared/log.ts";
 
 /** What commands work with. */
 export interface Tools {
-  readonly config: EdgeConfig & { readonly FLEET: "machines" };
+  readonly config: EdgeConfig;
   readonly fleet: Fleet;
-  readonly api: MachinesApi;
+  /** What only Fly Machines have. @throws SpriteSyncError `config-invalid` on Fly Sprites */
+  readonly machines: () => MachinesTools;
   readonly pause: (ms: number) => Promise<void>;
   /** For people, while something takes long; not part of the result. */
   readonly say: (line: string) => void;
   readonly log: Log;
+}
+
+export interface MachinesTools {
+  readonly config: EdgeConfig & { readonly FLEET: "machines" };
+  readonly api: MachinesApi;
 }
 
 /** What a command says when it has done its work. */

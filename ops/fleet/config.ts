@@ -1,6 +1,5 @@
 import { fileURLToPath } from "node:url";
 import { EDGE_SETTINGS, type EdgeConfig, parseConfig } from "../../edge/config.ts";
-import { SpriteSyncError } from "../../shared/errors.ts";
 import { readDeployment } from "../deployment.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -15,13 +14,8 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export async function readEdgeConfig(
   environment: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
-): Promise<EdgeConfig & { readonly FLEET: "machines" }> {
+): Promise<EdgeConfig> {
   const { vars, secrets } = await readDeployment(ROOT, environment, env);
   const given = EDGE_SETTINGS.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]));
-  const config = parseConfig({ ...vars, ...secrets, ...Object.fromEntries(given) });
-  if (config.FLEET === "machines") return config;
-  throw new SpriteSyncError(
-    "config-invalid",
-    "these commands are for Fly Machines; Fly Sprites are listed and destroyed with their own `sprite` command",
-  );
+  return parseConfig({ ...vars, ...secrets, ...Object.fromEntries(given) });
 }

@@ -1,12 +1,14 @@
 import { parseArgs } from "node:util";
+import type { EdgeConfig } from "../../edge/config.ts";
 import { createMachinesFleet } from "../../edge/fleet/machines.ts";
 import { createMachinesApi } from "../../edge/fleet/machines-api.ts";
 import { createMachinesHttp } from "../../edge/fleet/machines-http.ts";
 import { createPacer } from "../../edge/fleet/pacer.ts";
-import { machinesSettings } from "../../edge/sprite-settings.ts";
+import { createSpritesFleet } from "../../edge/fleet/sprites.ts";
+import { machinesSettings, spritesSettings } from "../../edge/sprite-settings.ts";
 import { SpriteSyncError, toSpriteSyncError } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
-import type { Command, OptionValues, Tools } from "./command.ts";
+import type { Command, MachinesTools, OptionValues, Tools } from "./command.ts";
 import { destroy } from "./commands/destroy.ts";
 import { list } from "./commands/list.ts";
 import { move } from "./commands/move.ts";
@@ -16,6 +18,21 @@ import { readEdgeConfig } from "./config.ts";
 
 const COMMANDS: Readonly<Record<string, Command>> = { list, orphans, destroy, move, reindex };
 const CALL_CHARS = 24;
+const NO_RELEASE = `sprite-0.0.0-linux-x64-${"0".repeat(64)}.tgz`;
+
+const say = (line: string) => void process.stderr.write(`${line}\n`);
+const log: Log = {
+  debug() {},
+  info() {},
+  warn: (_, message) => say(message),
+  error: (_, message) => say(message),
+};
+const common = {
+  fetch: (url: string, init: RequestInit) => fetch(url, init),
+  pause: (ms: number) => new Promise<void>((next) => setTimeout(next, ms)),
+  say,
+  log,
+};
 
 const USAGE = `npm run fleet -- <command> [--env NAME] [--json]
 
@@ -24,7 +41,7 @@ ${Object.values(COMMANDS)
   .join("\n")}
 
 The settings are the edge's: [vars] of wrangler.toml (--env: of one of its environments), and whatever the environment sets
-instead. FLY_API_TOKEN and PASS_KEYS are read there, or in .dev.vars. A command ends with 1 when it could not be done.`;
+instead. The token and PASS_KEYS are read there, or in .dev.vars. A command ends with 1 when it could not be done.`;
 
 async function main([name = "", ...args]: string[]): Promise<void> {
   const command = COMMANDS[name];
@@ -52,31 +69,39 @@ function parse(command: Command, args: string[]): { operands: string[]; options:
 
 async function openTools(environment: string | undefined): Promise<Tools> {
   const config = await readEdgeConfig(environment, process.env);
-  const pause = (ms: number) => new Promise<void>((next) => setTimeout(next, ms));
-  const say = (line: string) => void process.stderr.write(`${line}\n`);
-  const log: Log = {
-    debug() {},
-    info() {},
-    warn: (_, message) => say(message),
-    error: (_, message) => say(message),
-  };
+  return config.FLEET === "machines" ? machinesTools(config) : spritesTools(config);
+}
+
+function machinesTools(config: MachinesTools["config"]): Tools {
   // Beside the edge's own queue: a command makes a handful of calls, and repeats what Fly refuses for its rate.
   const pacer = config.FLY_PACE === "fly" ? createPacer(() => Date.now()) : undefined;
   const deps = {
     ...machinesSettings(config),
     ...(pacer && { pacer }),
-    fetch: (url: string, init: RequestInit) => fetch(url, init),
-    pause,
-    log,
+    ...common,
   };
-  return {
-    config,
-    fleet: createMachinesFleet(deps),
-    api: createMachinesApi(createMachinesHttp(deps)),
-    pause,
-    say,
-    log,
+  const machines = { config, api: createMachinesApi(createMachinesHttp(deps)) };
+  return { ...common, config, fleet: createMachinesFleet(deps), machines: () => machines };
+}
+
+function spritesTools(config: EdgeConfig & { readonly FLEET: "sprites" }): Tools {
+  const fleet = createSpritesFleet({
+    ...spritesSettings(config),
+    ...common,
+    // A command upgrades nobody, and puts a server nowhere: both are the edge's, which knows what `auto` was deployed as.
+    release: NO_RELEASE,
+    upgradePercent: 0,
+    readRelease: async () => {
+      throw new SpriteSyncError(
+        "config-invalid",
+        "it has no server; the next write to its group installs one",
+      );
+    },
+  });
+  const machines = () => {
+    throw new SpriteSyncError("config-invalid", "Fly Sprites have neither volumes nor regions of ours");
   };
+  return { ...common, config, fleet, machines };
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { volumeNameOf } from "../../edge/fleet/machines-config.ts";
 import { spriteNameOf } from "../../shared/sprite-name.ts";
 import { flyApi } from "./fly-api.ts";
 import { type LocalFly, newHome, startLocalFly } from "./local-fly.ts";
+import { PASS_KEYS, startLocalSprites } from "./local-sprites.ts";
 
 const run = promisify(execFile);
 const node = fileURLToPath(new URL("../../node_modules/.bin/node", import.meta.url));
@@ -60,5 +61,35 @@ describe("npm run fleet", { timeout: 120_000 }, () => {
       code: 1,
       stderr: expect.stringContaining("orphans"),
     });
+  });
+});
+
+describe("npm run fleet on Fly Sprites", { timeout: 120_000 }, () => {
+  it("lists and destroys, and says what is for Fly Machines only", async () => {
+    const sprites = await startLocalSprites();
+    onTestFinished(() => sprites.end());
+    const env = {
+      PATH: process.env.PATH ?? "",
+      FLEET: "sprites",
+      SPRITES_API_URL: sprites.host.apiUrl,
+      SPRITES_API_TOKEN: sprites.host.token,
+      // As wrangler.toml has it: what it stands for only `npm run deploy:edge` knows.
+      SPRITE_RELEASE: "auto",
+      PASS_KEYS,
+    };
+    const fleet = (...args: string[]) => run(node, [cli, ...args], { env });
+    const home = newHome();
+    const { id } = await sprites.fleet().ensure({ home, regions: [] });
+    const [listed, asked] = await Promise.all([fleet("list", "--json"), fleet("destroy", home)]);
+    expect(JSON.parse(listed.stdout)).toMatchObject([{ home, id }]);
+    expect(asked.stdout).toContain(`would remove Sprite ${id}`);
+    expect(sprites.host.sprites()).toHaveLength(1);
+    for (const args of [["orphans"], ["move", home, "nrt"]])
+      await expect(fleet(...args)).rejects.toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("Fly Sprites have neither volumes nor regions of ours"),
+      });
+    await fleet("destroy", spriteNameOf(home), "--yes");
+    expect(sprites.host.sprites()).toEqual([]);
   });
 });

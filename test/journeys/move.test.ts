@@ -13,7 +13,6 @@ import { greetSprite } from "../../ops/fleet/greet.ts";
 import type { GroupId } from "../../shared/ids.ts";
 import { quiet } from "../fleet/local-fly.ts";
 import { type Client, startClient } from "../support/client.ts";
-import { fleetSettings } from "../support/fleet-settings.ts";
 import { startTestStack, TEST_FLEET, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
 
@@ -31,7 +30,8 @@ async function moveHere(
   region: string,
   diesBefore?: MoveStep,
 ): Promise<void> {
-  const config = await readEdgeConfig(undefined, fleetSettings(stack));
+  const config = await readEdgeConfig(undefined, stack.edgeSettings);
+  if (config.FLEET !== "machines") throw new Error("only Fly Machines move");
   const settings = machinesSettings(config);
   const pause = (ms: number) => new Promise<void>((next) => setTimeout(next, Math.min(ms, 100)));
   const deps = {
@@ -79,7 +79,7 @@ describe.skipIf(TEST_FLEET === "sprites")(
     });
 
     const fleetCli = (...args: string[]) =>
-      run(node, [cli, ...args, "--json"], { env: { PATH: process.env.PATH ?? "", ...fleetSettings(stack) } });
+      run(node, [cli, ...args, "--json"], { env: { PATH: process.env.PATH ?? "", ...stack.edgeSettings } });
     const newMap = async () => {
       const group = writer.node.createGroup();
       group.addMember("everyone", "reader");

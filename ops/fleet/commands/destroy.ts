@@ -9,12 +9,16 @@ export const destroy: Command = {
   ],
   operands: 1,
   options: { yes: { type: "boolean" } },
-  async run([group = ""], options, { fleet }) {
+  async run([group = ""], options, { config, fleet }) {
     const home = parseHome(group);
     const sprite = await fleet.find(home);
     if (!sprite)
-      throw new SpriteSyncError("gone", `${home} has no Sprite; \`orphans\` shows disks without one`);
-    const what = `Machine ${sprite.id} in ${sprite.region} (${sprite.state}) and its disk`;
+      throw new SpriteSyncError(
+        "gone",
+        `${home} has no Sprite; of Fly Machines, \`orphans\` shows disks without one`,
+      );
+    const kind = config.FLEET === "machines" ? "Machine" : "Sprite";
+    const what = `${kind} ${sprite.id} in ${sprite.region || "its region"} (${sprite.state}) and its disk`;
     if (options.yes !== true) {
       return { lines: [`would remove ${what}; with --yes it does`], json: { sprite, destroyed: false } };
     }

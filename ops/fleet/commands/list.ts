@@ -13,7 +13,7 @@ export const list: Command = {
       const { name, home, id, region, state, image } = sprite;
       return [name, home, id, region, state, `${image}${fleet.isOutdated?.(sprite) ? " *" : ""}`];
     });
-    const heading = ["SPRITE", "GROUP", "MACHINE", "REGION", "STATE", "IMAGE"];
+    const heading = ["SPRITE", "GROUP", "ID", "REGION", "STATE", "IMAGE"];
     return { lines: [...table([heading, ...rows]), `${rows.length} Sprites`], json: sprites };
   },
 };

@@ -13,8 +13,9 @@ export const move: Command = {
   ],
   operands: 2,
   options: {},
-  async run([group = "", region = ""], _options, { config, fleet, api, pause, say, log }) {
+  async run([group = "", region = ""], _options, { machines, fleet, pause, say, log }) {
     const home = parseHome(group);
+    const { config, api } = machines();
     if (!config.SPRITE_REGIONS.includes(region)) {
       const allowed = config.SPRITE_REGIONS.join(", ");
       throw new SpriteSyncError(

@@ -1,5 +1,5 @@
 import { findOrphans, type Orphan } from "../../../edge/fleet/machines-orphans.ts";
-import { type Command, type Tools, table } from "../command.ts";
+import { type Command, type MachinesTools, table } from "../command.ts";
 
 export const orphans: Command = {
   usage: [
@@ -9,11 +9,11 @@ export const orphans: Command = {
   operands: 0,
   options: { delete: { type: "boolean" } },
   async run(_operands, options, tools) {
-    const { api } = tools;
+    const { api } = tools.machines();
     // Machines first: a volume that one of them has mounted since is attached, and Fly refuses to delete it.
     const machines = await api.listMachines();
     const found = findOrphans(machines, await api.listVolumes(), Date.now());
-    const deleted = options.delete === true ? await removeAll(found, tools) : [];
+    const deleted = options.delete === true ? await removeAll(found, api) : [];
     const rows = found.map(({ kind, id, name, region, deletable }) => {
       const fate = deleted.includes(id) ? "deleted" : deletable ? "can be deleted" : "kept";
       return [kind, id, name, region, fate];
@@ -23,7 +23,7 @@ export const orphans: Command = {
   },
 };
 
-async function removeAll(found: readonly Orphan[], { api }: Tools): Promise<string[]> {
+async function removeAll(found: readonly Orphan[], api: MachinesTools["api"]): Promise<string[]> {
   const deletable = found.filter((orphan) => orphan.deletable);
   for (const { kind, id } of deletable)
     await (kind === "half-made-machine" ? api.deleteMachine(id) : api.deleteVolume(id));

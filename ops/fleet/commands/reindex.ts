@@ -1,7 +1,12 @@
+import type { SpriteRecord } from "../../../edge/fleet/fleet.ts";
 import { toSpriteSyncError } from "../../../shared/errors.ts";
-import type { Command } from "../command.ts";
+import type { Command, Tools } from "../command.ts";
 import { indexResidents } from "../gate.ts";
 import { residentsOf } from "../residents.ts";
+
+/** At a plan's running cap a slot comes free when a Sprite that was asked before is paused, after 30 to 80 s. */
+const SLOT_TRIES = 30;
+const SLOT_PAUSE_MS = 5_000;
 
 /** What became of one group. */
 interface Outcome {
@@ -20,7 +25,7 @@ export const reindex: Command = {
   ],
   operands: 0,
   options: {},
-  async run(_operands, _options, { config, fleet, say }) {
+  async run(_operands, _options, { config, fleet, pause, say }) {
     const outcomes: Outcome[] = [];
     const sprites = await fleet.list();
     for (const sprite of sprites) {
@@ -28,7 +33,7 @@ export const reindex: Command = {
       let here = 0;
       const elsewhere: string[] = [];
       try {
-        const address = fleet.address(await fleet.wake(sprite));
+        const address = fleet.address(await woken(sprite, fleet, pause));
         const reached = { ...address, headers: { ...address.headers, ...fleet.credentials(address) } };
         for await (const ids of residentsOf(reached, home, config.PASS_KEYS)) {
           const view = await indexResidents(home, ids, config.SYNC_URL, config.PASS_KEYS);
@@ -56,3 +61,19 @@ export const reindex: Command = {
     };
   },
 };
+
+async function woken(
+  sprite: SpriteRecord,
+  fleet: Tools["fleet"],
+  pause: Tools["pause"],
+): Promise<SpriteRecord> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fleet.wake(sprite);
+    } catch (thrown) {
+      const error = toSpriteSyncError(thrown, "transient");
+      if (error.code !== "capacity" || attempt === SLOT_TRIES) throw error;
+      await pause(error.retryAfterMs ?? SLOT_PAUSE_MS);
+    }
+  }
+}
