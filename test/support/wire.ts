@@ -30,6 +30,7 @@ export async function openWire(url: string, headers: Record<string, string> = {}
   const socket = new WebSocket(url, { headers, perMessageDeflate: false });
   const received: WireMessage[] = [];
   let code: number | undefined;
+  let marks = 0;
   socket.on("message", (data) => {
     for (const line of String(data).split("\n")) {
       const message = JSON.parse(line) as WireMessage;
@@ -56,12 +57,10 @@ export async function openWire(url: string, headers: Record<string, string> = {}
     sendRaw: (data) => socket.send(data),
     next,
     async drained() {
-      // The answer to an unknown action is an error, at once and in order.
-      const before = received.filter(({ type }) => type === "error").length;
-      socket.send('{"action":"are you done?"}');
-      await until(() => received.filter(({ type }) => type === "error").length > before, {
-        what: "an answer",
-      });
+      // An empty reconciliation is acknowledged at once and in order, by its own id.
+      const id = `drained-${++marks}`;
+      socket.send(JSON.stringify({ action: "reconcile", id, values: [] }));
+      await next((message) => message.action === "reconcile-ack" && message.id === id, "an answer");
     },
     async close() {
       socket.close();
