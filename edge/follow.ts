@@ -1,9 +1,8 @@
 import { SpriteSyncError } from "../shared/errors.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import {
-  type CoSessions,
-  cloneKnownState,
   emptyKnownState,
+  isBehind,
   type KnownState,
   knownStateMessage,
   meetOfKnownStates,
@@ -12,6 +11,8 @@ import {
 import type { ContentMessage, KnownMessage, LoadMessage } from "../shared/messages.ts";
 import type { HomeFollows } from "./home-follows.ts";
 import { countsOf, covers, EMPTY_TALLY, isCovered, raised, type Tally, tallyOf } from "./tally.ts";
+import type { Piece } from "./unacknowledged.ts";
+import { Upload } from "./upload.ts";
 
 /** The client has the header. */
 const HEADER = 1;
@@ -22,12 +23,6 @@ const UNANSWERED = 8;
 /** The home has acknowledged all of `state`: it is on its disk. Content that it passes on may still be on its way there. */
 const ACKED = 16;
 
-interface Unsettled {
-  readonly evidence: KnownState | undefined;
-  /** Content of the client behind the `load` that `repair` is about: it reaches the home by itself, no repair is due for it. */
-  readonly queued: CoSessions | undefined;
-}
-
 /**
  * What a session remembers of one CoValue that its client follows, so that the upstream to its home may be lost at any
  * moment (design §4.4).
@@ -37,7 +32,8 @@ interface Unsettled {
  *    evidence is settled: its upstream may close and nothing is missing on either side.
  * 3. `replay` means that no `load` for this value has reached the present upstream: the next attach sends one.
  * 4. `repair` means that a `load` was sent, replayed or the client's own, and its first `known` has not come: if that
- *    one is behind, the client is asked, by a correction, for what is missing. Exactly once per load.
+ *    one is behind, and what is on its way does not make up for it, the client is asked, by a correction, for what is
+ *    missing. Exactly once per load, and not before the home has what is on its way ({@link Upload}).
  * 5. What the client was asked for is not owed until it sends it: its answer attaches the upstream, should that be gone
  *    by then. A client that has unloaded the value answers nothing.
  */
@@ -47,7 +43,7 @@ export class Follow {
   // Tens of thousands of these are kept: flags share one field, and what only an unsettled one needs is apart.
   #flags = 0;
   #counts: Tally = EMPTY_TALLY;
-  #unsettled: Unsettled | undefined;
+  #upload: Upload | undefined;
 
   constructor(id: CoValueId, at: HomeFollows) {
     this.id = id;
@@ -64,13 +60,15 @@ export class Follow {
   }
 
   get evidence(): KnownState | undefined {
-    return this.#unsettled?.evidence;
+    return this.#upload?.evidence;
   }
 
   set evidence(evidence: KnownState | undefined) {
-    const before = this.#unsettled;
-    this.#at.unsettled += Number(evidence !== undefined) - Number(before?.evidence !== undefined);
-    this.#unsettled = unsettled(evidence, before?.queued);
+    const before = this.#upload?.evidence;
+    this.#at.unsettled += Number(evidence !== undefined) - Number(before !== undefined);
+    if (evidence) this.#uploading().evidence = evidence;
+    else if (this.#upload) this.#upload.evidence = undefined;
+    this.#forgetUpload();
   }
 
   get replay(): boolean {
@@ -98,7 +96,7 @@ export class Follow {
     this.#answered();
     // cojson remembers over reconnections what was acknowledged; it would not send that again to a home that lost it.
     this.#set(REPAIR, true);
-    this.#queued = undefined;
+    this.#upload?.isWhole();
   }
 
   /** The client told what it has; a correction takes back what it was believed to have. */
@@ -112,12 +110,35 @@ export class Follow {
     }
   }
 
-  /** The client sent content. `waits`: it went into the upstream's queue. */
-  clientSends(message: ContentMessage, waits: boolean): void {
+  /**
+   * The client sent content.
+   * @returns what has to be sent to the home; `undefined`: nothing, because something before it has not got there.
+   */
+  clientSends(message: ContentMessage): Piece | undefined {
     this.evidence ??= this.state;
     this.#set(ACKED, false);
+    const piece = this.#uploading().add(message);
     this.#merge({ header: true, sessions: message.reaches });
-    if (waits || this.repair) this.#queued = { ...this.#queued, ...message.reaches };
+    return piece;
+  }
+
+  /**
+   * What the client sent last could not be sent on, and was not kept: it will be asked for.
+   * @returns whether nothing is on its way whose acknowledgement could lead to that.
+   */
+  missed(piece: Piece): boolean {
+    this.#uploading().missed(piece, this.state);
+    return this.#uploading().pieces.length === 0;
+  }
+
+  /** The same for content that this follow has not heard of; it reaches `state`. */
+  dropped(state: KnownState): boolean {
+    const upload = this.#uploading();
+    upload.hasGap(upload.forwarded ?? this.state);
+    this.evidence ??= this.state;
+    this.#set(ACKED, false);
+    this.#merge(state);
+    return upload.pieces.length === 0;
   }
 
   /** Whether the home has acknowledged all that this content brings. */
@@ -150,20 +171,40 @@ export class Follow {
    * The home acknowledged or answered a load.
    * @returns whether the client must be asked, by a correction, to send what the home lacks.
    */
-  homeKnows(message: KnownMessage): boolean {
-    const missing = this.repair && this.#isMissing(message.state);
+  homeKnows({ state }: KnownMessage): boolean {
+    const answersLoad = this.repair;
     this.#set(REPAIR, false);
     this.#answered();
-    this.#learn(message.state);
-    this.#set(ACKED, this.settled && !this.#isAheadOf(message.state));
-    return missing;
+    const asks = this.#asksFor(state, answersLoad);
+    this.#set(ACKED, this.settled && !this.#isAheadOf(state));
+    return asks;
   }
 
-  /** The home asked the client, by a correction, for all that is not in its state. */
-  homeCorrects(message: KnownMessage): void {
-    this.#replace(meetOfKnownStates(this.state, message.state));
+  /**
+   * The home asked, by a correction, for all that is not in its state.
+   * @returns `ask`: the client has to be asked; `resend`: what is on its way was dropped by the home and has to be sent
+   * again; `wait`: all it asks for is on its way.
+   */
+  homeCorrects({ state }: KnownMessage): "ask" | "resend" | "wait" {
     this.#set(ACKED, false);
-    this.#learn(message.state);
+    const upload = this.#uploading();
+    // One question for all the messages that were on their way behind a missing one.
+    if (upload.asked && upload.forwarded && !isBehind(state, upload.forwarded)) return "wait";
+    const { dropped } = upload;
+    if (dropped) upload.lost();
+    this.evidence = emptyKnownState();
+    if (this.#asksFor(state, true)) return "ask";
+    return dropped && this.pieces.length > 0 ? "resend" : "wait";
+  }
+
+  /** The home said that it has dropped content of this value, and will ask for it when it has room. */
+  homeDropped(): void {
+    if (this.#upload) this.#upload.dropped = true;
+  }
+
+  /** What is on its way to the home and kept. */
+  get pieces(): readonly Piece[] {
+    return this.#upload?.pieces ?? [];
   }
 
   /**
@@ -171,27 +212,36 @@ export class Follow {
    * or a Sprite would be kept awake for ever by content that it never takes.
    */
   refused(): void {
+    this.#upload?.discard();
     this.evidence = undefined;
   }
 
   /** The value is not followed any more, or somewhere else. */
   forget(): void {
-    this.evidence = undefined;
+    this.refused();
     this.#answered();
   }
 
   /** The upstream is gone, with whatever was on its way in either direction. */
   upstreamLost(): void {
+    this.unsent();
+    this.#upload?.lost();
+    this.#forgetUpload();
+  }
+
+  /** The present upstream has not got the last `load`, or needs another. */
+  unsent(): void {
     this.#set(REPLAY, true);
     this.#set(REPAIR, false);
     this.#answered();
-    this.#queued = undefined;
   }
 
   /** The home, asleep, has exactly `state` on its disk. Its next upstream begins with a replay. */
   homeRests(state: KnownState): void {
     this.upstreamLost();
     this.#learn(state);
+    this.#upload?.acknowledged(state);
+    this.#forgetUpload();
     this.#set(ACKED, this.settled && !this.#isAheadOf(state));
   }
 
@@ -206,22 +256,37 @@ export class Follow {
     return knownStateMessage("load", this.id, this.state, { reattach: true });
   }
 
-  get #queued(): CoSessions | undefined {
-    return this.#unsettled?.queued;
+  /**
+   * Takes in that the home has `state`.
+   * @param compares whether all that the client has should be there or on its way, and not only what was not dropped here
+   * @returns whether the client must be asked now for what is missing. If so, it is believed to have no more than `state`
+   * until it answers.
+   */
+  #asksFor(state: KnownState, compares: boolean): boolean {
+    this.#upload?.acknowledged(state);
+    if (compares) {
+      const reach = this.#upload?.reachFrom(state) ?? state;
+      if (this.#isAheadOf(reach)) this.#uploading().hasGap(reach);
+      else this.#upload?.isWhole();
+    }
+    const isDue = this.#upload?.gap === true && this.#upload.pieces.length === 0;
+    const asks = isDue && this.#isAheadOf(state);
+    if (asks) {
+      this.#replace(meetOfKnownStates(this.state, state));
+      this.#upload?.ask(this.state);
+    } else if (isDue) this.#upload?.isWhole();
+    this.#learn(state);
+    this.#forgetUpload();
+    return asks;
   }
 
-  set #queued(queued: CoSessions | undefined) {
-    this.#unsettled = unsettled(this.#unsettled?.evidence, queued);
+  #uploading(): Upload {
+    this.#upload ??= new Upload(this.#at.unacknowledged);
+    return this.#upload;
   }
 
-  /** Whether what the home has, and what is on its way there, is less than what the client has; then it is asked for. */
-  #isMissing(state: KnownState): boolean {
-    const arriving = cloneKnownState(state);
-    if (this.#queued) mergeKnownState(arriving, { header: true, sessions: this.#queued });
-    this.#queued = undefined;
-    if (!this.#isAheadOf(arriving)) return false;
-    this.#replace(meetOfKnownStates(this.state, arriving));
-    return true;
+  #forgetUpload(): void {
+    if (this.#upload?.isOver) this.#upload = undefined;
   }
 
   /** The last replay has been answered, or is void. */
@@ -262,10 +327,6 @@ export class Follow {
   #set(flag: number, on: boolean): void {
     this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
   }
-}
-
-function unsettled(evidence: KnownState | undefined, queued: CoSessions | undefined): Unsettled | undefined {
-  return evidence || queued ? { evidence, queued } : undefined;
 }
 
 /** Only a client that has something can be ahead of the home: then the home is made to say what it has. */

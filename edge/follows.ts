@@ -1,15 +1,19 @@
 import type { CoValueId, GroupId } from "../shared/ids.ts";
+import type { Budget } from "./budget.ts";
 import type { Follow } from "./follow.ts";
 import { HomeFollows } from "./home-follows.ts";
 
 /** Everything that one session's client follows: by id, and by home. */
 export class Follows {
   readonly #create: (id: CoValueId, at: HomeFollows) => Follow;
+  readonly #kept: Budget;
   readonly #byId = new Map<CoValueId, Follow>();
   readonly #byHome = new Map<GroupId, HomeFollows>();
 
-  constructor(create: (id: CoValueId, at: HomeFollows) => Follow) {
+  /** @param kept for the content that homes have not acknowledged */
+  constructor(create: (id: CoValueId, at: HomeFollows) => Follow, kept: Budget) {
     this.#create = create;
+    this.#kept = kept;
   }
 
   get size(): number {
@@ -30,7 +34,7 @@ export class Follows {
   at(home: GroupId): HomeFollows {
     let at = this.#byHome.get(home);
     if (!at) {
-      at = new HomeFollows(home);
+      at = new HomeFollows(home, this.#kept);
       this.#byHome.set(home, at);
     }
     return at;

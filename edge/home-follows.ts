@@ -1,5 +1,7 @@
 import type { GroupId } from "../shared/ids.ts";
+import type { Budget } from "./budget.ts";
 import type { Follow } from "./follow.ts";
+import { Unacknowledged } from "./unacknowledged.ts";
 
 /**
  * What one session follows at one home. Keeps count of what is owed and what is being repaired, so that asking costs
@@ -11,11 +13,14 @@ export class HomeFollows {
   unsettled = 0;
   /** Follows whose replayed `load` has not been answered. */
   unanswered = 0;
+  readonly unacknowledged: Unacknowledged;
   // An array costs 8 bytes a follow and a Set about 35; nothing is removed but wrong guesses.
   readonly #follows: Follow[] = [];
 
-  constructor(home: GroupId) {
+  /** @param kept for the content that its home has not acknowledged */
+  constructor(home: GroupId, kept: Budget) {
     this.home = home;
+    this.unacknowledged = new Unacknowledged(kept);
   }
 
   get size(): number {

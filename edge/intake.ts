@@ -1,7 +1,12 @@
 import { SpriteSyncError } from "../shared/errors.ts";
 import { provesId } from "../shared/header.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
-import { emptyKnownState, knownStateMessage } from "../shared/known-state.ts";
+import {
+  emptyKnownState,
+  type KnownState,
+  knownStateMessage,
+  mergeKnownState,
+} from "../shared/known-state.ts";
 import type { ContentMessage, DoneMessage, KnownMessage, LoadMessage } from "../shared/messages.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
 import { type Budget, bytesOf, ownText } from "./budget.ts";
@@ -13,8 +18,8 @@ export type ValueMessage = LoadMessage | KnownMessage | ContentMessage | DoneMes
 
 interface Waiting {
   readonly messages: ValueMessage[];
-  /** Something was dropped because too much waits, and the client has to send the value again. */
-  dropped: boolean;
+  /** What the content reaches that was dropped because too much waits; the client has to send that again. */
+  dropped: KnownState | undefined;
   /** So was a question for a value that the client does not have: it would not ask again. */
   unasked: boolean;
   /** Resolves when the home of this id has been found or given, or there surely is none. */
@@ -27,8 +32,8 @@ export interface IntakeDeps {
   /** Takes a message whose home is known; `undefined`: no directory entry knows the id, and the message gives it none. */
   readonly deliver: (message: ValueMessage, home: GroupId | undefined) => void;
   readonly refuse: (message: ValueMessage, error: SpriteSyncError) => void;
-  /** Asks the client to send all of a value again, because some of it was dropped here. */
-  readonly resend: (id: CoValueId) => void;
+  /** Content of a value was dropped here, behind what was delivered. It reached `state`. */
+  readonly dropped: (id: CoValueId, home: GroupId | undefined, state: KnownState) => void;
   /** Resolves after a pause that grows with `attempt`; rejects when the session ends. */
   readonly pause: (attempt: number) => Promise<void>;
   /** For what waits; past it content is dropped and asked for again. */
@@ -76,15 +81,17 @@ export class Intake {
     const known = this.#waiting.get(message.id);
     const waiting: Waiting = known ?? {
       messages: [],
-      dropped: false,
+      dropped: undefined,
       unasked: false,
       settled: Promise.resolve(),
     };
     if (!known) this.#waiting.set(message.id, waiting);
-    if (this.#deps.pending.take(bytesOf(message.text))) {
+    // What follows dropped content would leave a hole before it.
+    const mayWait = message.action !== "content" || !waiting.dropped;
+    if (mayWait && this.#deps.pending.take(bytesOf(message.text))) {
       waiting.messages.push({ ...message, text: ownText(message.text) });
     } else if (isQuestion(message)) waiting.unasked = true;
-    else waiting.dropped = true;
+    else waiting.dropped = mergeKnownState(waiting.dropped ?? emptyKnownState(), reachOf(message));
     return !known;
   }
 
@@ -134,7 +141,7 @@ export class Intake {
   }
 
   #release(id: CoValueId, home: GroupId | undefined): void {
-    const { messages = [], dropped = false, unasked = false } = this.#waiting.get(id) ?? {};
+    const { messages = [], dropped, unasked = false } = this.#waiting.get(id) ?? {};
     this.#waiting.delete(id);
     for (const [index, message] of messages.entries()) {
       if (!home && hasHeader(message)) {
@@ -147,7 +154,7 @@ export class Intake {
       this.#deps.pending.give(bytesOf(message.text));
       this.#deps.deliver(message, home);
     }
-    if (dropped) this.#deps.resend(id);
+    if (dropped) this.#deps.dropped(id, home, dropped);
     if (unasked) this.#deps.deliver(emptyLoad(id), home);
   }
 }
@@ -158,6 +165,12 @@ function isQuestion(message: ValueMessage): boolean {
     (message.action === "load" && !message.state.header) ||
     (message.action === "known" && message.isCorrection)
   );
+}
+
+/** What the client has, as far as a message tells. */
+function reachOf(message: ValueMessage): KnownState {
+  if (message.action === "content") return { header: true, sessions: message.reaches };
+  return message.action === "done" ? emptyKnownState() : message.state;
 }
 
 function emptyLoad(id: CoValueId): LoadMessage {

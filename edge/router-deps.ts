@@ -6,16 +6,19 @@ import type { Follow } from "./follow.ts";
 import type { HomeFollows } from "./home-follows.ts";
 import type { Interests } from "./interests.ts";
 import type { SleepCheckDeps } from "./sleep-check.ts";
+import type { Piece } from "./unacknowledged.ts";
 
 /** The router's way to one Sprite. Opening, waking and closing are the upstream's own business. */
 export interface UpstreamPort {
   readonly open: boolean;
-  /** Whether what is sent now waits in the queue, because the Sprite is not attached or does not keep up. */
-  readonly waits: boolean;
   /** Whether it is on no way to the Sprite: to send something may wake that. */
   readonly rests: boolean;
-  /** Sends now, or queues and attaches. `false`: the queue was full and is dropped; its values need a repair. */
+  /** Sends now, or queues and attaches. `false`: there is no room for it; what it was about needs a repair. */
   send(message: string): boolean;
+  /** The same for content of the client whose home this is. Only a piece that is kept can wait. */
+  sendContent(piece: Piece, text: string): boolean;
+  /** Sends pieces again that the Sprite has dropped. */
+  resend(pieces: readonly Piece[]): void;
   /** Every replayed `load` has been answered. */
   repaired(): void;
   /** Attaches if it is not attached, with nothing to send. */
@@ -36,6 +39,8 @@ export interface RouterDeps {
   readonly pause: (attempt: number) => Promise<void>;
   /** The client acknowledged a reconciliation: only this edge itself can have asked for it. */
   readonly clientAcked: (batch: string) => void;
+  /** For content that homes have not acknowledged. */
+  readonly unacknowledged: Budget;
   /** For what waits for the directory, or to hear whether a home has to be woken. */
   readonly pending: Budget;
   readonly interests: Interests;

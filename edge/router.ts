@@ -14,13 +14,13 @@ import {
 } from "../shared/messages.ts";
 import { Companions } from "./companions.ts";
 import { lookupPatiently } from "./directory.ts";
-import { attachingLoad, type Follow } from "./follow.ts";
 import { Follows } from "./follows.ts";
+import { HomeSender } from "./home-sender.ts";
 import { Intake, type ValueMessage } from "./intake.ts";
 import type { Interests } from "./interests.ts";
 import { Reconciles } from "./reconcile.ts";
 import type { RouterDeps } from "./router-deps.ts";
-import { SleepCheck } from "./sleep-check.ts";
+import type { Piece } from "./unacknowledged.ts";
 
 /**
  * Decides where each message of one session goes (design §3). Knows no socket and no timer.
@@ -30,7 +30,7 @@ import { SleepCheck } from "./sleep-check.ts";
  * 2. A plain `known` from a Sprite that is not the value's home never reaches the client: it would read "stored".
  * 3. `known {header:false}` is made up here only for ids that surely have no home.
  * 4. Whatever an upstream loses is repaired when it is attached again ({@link Follow}).
- * 5. A `known` is made up here only for a home that sleeps and had exactly that when it fell asleep ({@link SleepCheck}).
+ * 5. A `known` is made up here only for a home that sleeps and had exactly that when it fell asleep ({@link HomeSender}).
  */
 export class Router {
   readonly #deps: RouterDeps;
@@ -41,21 +41,16 @@ export class Router {
   /** What the client has of the ids that it asked for and nobody has created yet. */
   readonly #unknown = new Map<CoValueId, KnownState>();
   readonly #reconciles: Reconciles;
-  readonly #sleepCheck: SleepCheck;
+  readonly #send: HomeSender;
   /** Follows whose home is only guessed: the Sprite that sent content of a value this isolate had not met. */
   readonly #guessed = new Set<CoValueId>();
 
   constructor(deps: RouterDeps) {
     this.#deps = deps;
     this.#interests = deps.interests;
-    this.#follows = new Follows(deps.newFollow);
+    this.#follows = new Follows(deps.newFollow, deps.unacknowledged);
     this.#reconciles = new Reconciles(deps.toClient);
-    this.#sleepCheck = new SleepCheck({
-      unchanged: deps.unchanged,
-      onUnchanged: (home, loads, boot) => this.#restAt(home, loads, boot),
-      onOther: (home, loads) => this.#sendLoads(home, loads),
-      held: deps.pending,
-    });
+    this.#send = new HomeSender({ ...deps, follows: this.#follows, reconciles: this.#reconciles });
     this.#intake = new Intake({
       directory: deps.directory,
       policy: deps.policy,
@@ -63,7 +58,7 @@ export class Router {
       pending: deps.pending,
       deliver: (message, home) => (home ? this.#toHome(message, home) : this.#homeless(message)),
       refuse: (message, error) => deps.toClient(errorMessage(error, message.id)),
-      resend: (id) => this.#askForAll(id),
+      dropped: (id, home, state) => this.#missing(id, home, state),
     });
   }
 
@@ -137,9 +132,15 @@ export class Router {
       this.#deps.toClient(knownStateMessage("load", id, emptyKnownState()));
   }
 
+  /** What was sent on the last upstream of a home, and has to be sent again on this one. */
+  unacknowledged(home: GroupId): Piece[] {
+    return this.#follows.at(home).unacknowledged.sent();
+  }
+
   /** An upstream is gone, with everything that was on its way. */
   lost(home: GroupId): void {
-    this.#dropped(home);
+    this.#follows.at(home).lost();
+    this.#reconciles.lost(home);
     this.#interests.forget(home);
   }
 
@@ -180,33 +181,14 @@ export class Router {
         this.#clientKnows(message, home);
         return;
       case "done":
-        if (this.#deps.upstream(home).open) this.#send(home, message.text);
+        if (this.#deps.upstream(home).open) this.#send.message(home, message.text);
     }
   }
 
   #clientLoads(message: LoadMessage, home: GroupId): void {
     this.#companions.forget(message.id);
     this.#follows.begin(message.id, home).clientLoads(message);
-    const mayRest = message.state.header && this.#deps.upstream(home).rests;
-    if (!mayRest || !this.#sleepCheck.hold(home, message)) this.#send(home, attachingLoad(message));
-  }
-
-  #sendLoads(home: GroupId, loads: readonly LoadMessage[]): void {
-    for (const load of loads) this.#send(home, attachingLoad(load));
-  }
-
-  /** The home sleeps and has what the client has: it is not woken, but watched, and asked when somebody else has woken it. */
-  #restAt(home: GroupId, loads: readonly LoadMessage[], boot: string): void {
-    const upstream = this.#deps.upstream(home);
-    if (!upstream.rests) {
-      this.#sendLoads(home, loads);
-      return;
-    }
-    for (const { id, state } of loads) {
-      this.#follows.get(id)?.homeRests(state);
-      this.#deps.toClient(knownStateMessage("known", id, state));
-    }
-    upstream.rest(boot);
+    this.#send.load(home, message);
   }
 
   #clientSends(message: ContentMessage, home: GroupId): void {
@@ -216,10 +198,18 @@ export class Router {
       // again. The client has to, because that Sprite's question made it forget what the home has.
       this.#deps.toClient(knownStateMessage("known", message.id, follow.state));
     } else {
-      follow.clientSends(message, this.#deps.upstream(home).waits);
-      this.#send(home, message.text);
+      this.#send.content(follow, message);
     }
     this.#toInterested(message, home);
+  }
+
+  /** Content of the client was dropped before it got here; it reached `state`. */
+  #missing(id: CoValueId, home: GroupId | undefined, state: KnownState): void {
+    if (!home) this.#askForAll(id);
+    else {
+      const follow = this.#follows.begin(id, home);
+      if (follow.dropped(state)) this.#send.about(id, home, follow.attach());
+    }
   }
 
   #clientKnows(message: KnownMessage, home: GroupId): void {
@@ -230,14 +220,15 @@ export class Router {
       // An acknowledgement wakes nobody: a Sprite that attaches later learns the same from the replayed load. But a
       // reconciliation of the client's may wait for nothing but this answer.
       const isAwaited = !message.state.header && this.#reconciles.waitsFor(home);
-      if (this.#deps.upstream(home).open || message.isCorrection || isAwaited) this.#send(home, message.text);
+      if (this.#deps.upstream(home).open || message.isCorrection || isAwaited)
+        this.#send.about(message.id, home, message.text);
     } else this.#companions.clientKnows(message);
     this.#toInterested(message, home);
   }
 
   #toInterested(message: ValueMessage, home: GroupId): void {
     for (const sprite of this.#interests.of(message.id)) {
-      if (sprite !== home && this.#deps.upstream(sprite).open) this.#send(sprite, message.text);
+      if (sprite !== home && this.#deps.upstream(sprite).open) this.#send.message(sprite, message.text);
     }
   }
 
@@ -297,9 +288,11 @@ export class Router {
   #spriteKnows(from: GroupId, message: KnownMessage): void {
     const home = this.#homeOf(message.id);
     if (message.isCorrection) {
-      if (home === from) this.#follows.get(message.id)?.homeCorrects(message);
-      else this.#spriteWants(from, message.id);
-      this.#deps.toClient(message.text);
+      if (home === from) this.#homeCorrects(from, message);
+      else {
+        this.#spriteWants(from, message.id);
+        this.#deps.toClient(message.text);
+      }
     } else if (home === from && !this.#guessed.has(message.id)) {
       const missing = this.#follows.get(message.id)?.homeKnows(message) ?? false;
       if (!this.repairs(from)) this.#deps.upstream(from).repaired();
@@ -309,10 +302,20 @@ export class Router {
     }
   }
 
+  #homeCorrects(home: GroupId, message: KnownMessage): void {
+    const follow = this.#follows.get(message.id);
+    const leads = follow ? follow.homeCorrects(message) : "ask";
+    if (leads === "ask") this.#deps.toClient(message.text);
+    else if (leads === "resend" && follow) this.#deps.upstream(home).resend(follow.pieces);
+  }
+
   #spriteComplains(from: GroupId, text: string): void {
     const complaint = parseError(text);
     const follow = complaint?.id && this.#follows.get(complaint.id);
-    if (follow && follow.home === from && !complaint.retry) follow.refused();
+    if (follow && follow.home === from) {
+      if (!complaint.retry) follow.refused();
+      else if (complaint.code === "overloaded") follow.homeDropped();
+    }
     this.#deps.toClient(text);
   }
 
@@ -324,24 +327,7 @@ export class Router {
     if (unreachable.size > 0) return;
     const { toHomes, uploads } = this.#reconciles.begin(message, homes);
     for (const id of uploads) this.#deps.toClient(knownStateMessage("load", id, emptyKnownState()));
-    for (const [home, text] of toHomes) this.#send(home, text);
-  }
-
-  #send(home: GroupId, message: string): void {
-    for (const load of this.#sleepCheck.release(home)) this.#sendNow(home, attachingLoad(load));
-    this.#sendNow(home, message);
-  }
-
-  #sendNow(home: GroupId, message: string): void {
-    if (this.#deps.upstream(home).send(message)) return;
-    this.#dropped(home);
-    this.#interests.doubt(home);
-  }
-
-  /** Something on its way to or from a home was thrown away: all that it may have been is repaired. */
-  #dropped(home: GroupId): void {
-    this.#follows.at(home).lost();
-    this.#reconciles.lost(home);
+    for (const [home, text] of toHomes) this.#send.message(home, text);
   }
 
   #homeOf(id: CoValueId): GroupId | undefined {

@@ -60,6 +60,7 @@ export type Bounds = Readonly<
   Record<
     | "sessionBytes"
     | "upstreamQueueBytes"
+    | "unacknowledgedBytes"
     | "sessionPendingBytes"
     | "clientUnreadBytes"
     | "clientUnreadMaxBytes"
@@ -160,6 +161,7 @@ export class Session {
       },
       want: (id) => this.#wants.add(id),
       pause: this.#pause,
+      unacknowledged: new Budget(this.#bounds.unacknowledgedBytes, this.#budget),
       pending: new Budget(this.#bounds.sessionPendingBytes, this.#budget),
       clientAcked: (batch) => this.#flow.answered(batch),
       interests: new this.#parts.Interests(),
@@ -268,6 +270,7 @@ export class Session {
       onMessage: (from, message) => this.#router.spriteMessage(from, message),
       isNews: (content) => this.#router.isNews(content),
       onAttached: (of) => this.#router.attached(of),
+      unacknowledged: (of) => this.#router.unacknowledged(of),
       onLost: (of) => this.#router.lost(of),
       owes: (of) => this.#router.owes(of),
       follows: (of) => this.#router.follows(of),

@@ -4,6 +4,7 @@ import type { Log } from "../shared/log.ts";
 import type { ContentMessage, Message } from "../shared/messages.ts";
 import type { AwakePeriod } from "./awake-periods.ts";
 import type { Budget } from "./budget.ts";
+import type { Piece } from "./unacknowledged.ts";
 import type { UpstreamState } from "./upstream-state.ts";
 
 /** An open socket to a Sprite that has said who it is. */
@@ -25,6 +26,8 @@ export interface UpstreamDeps {
   readonly isNews: (content: ContentMessage) => boolean;
   /** What to send before what waits, on a socket that has just opened or after the queue was dropped. */
   readonly onAttached: (home: GroupId) => Iterable<string>;
+  /** What was sent on the last socket, and is sent again on this one behind that. */
+  readonly unacknowledged: (home: GroupId) => Piece[];
   readonly onLost: (home: GroupId) => void;
   /** Whether something is owed to or by this home. */
   readonly owes: (home: GroupId) => boolean;

@@ -3,11 +3,12 @@ import { splitFrame } from "../shared/frames.ts";
 import type { GroupId } from "../shared/ids.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
 import { parseMessage } from "../shared/messages.ts";
-import { bytesOf, ownText } from "./budget.ts";
 import { Flow } from "./flow.ts";
 import { Outbox } from "./outbox.ts";
 import type { UpstreamPort } from "./router-deps.ts";
+import type { Piece } from "./unacknowledged.ts";
 import type { SpriteSocket, UpstreamDeps } from "./upstream-deps.ts";
+import { UpstreamQueue } from "./upstream-queue.ts";
 import {
   backoff,
   type Effect,
@@ -24,7 +25,7 @@ import {
  * an open upstream sends and receives passes by that.
  *
  * 1. Its failures reach nobody but its own values; it never closes the client's socket.
- * 2. What waits is within its budget. Past it all of it is dropped and `send` says so: then the router repairs.
+ * 2. What waits is within its budget. What finds no room is not taken and `send` says so: then the router repairs.
  * 3. Messages leave in the order they came: while something waits, everything that comes waits behind it.
  */
 export class Upstream implements UpstreamPort {
@@ -41,15 +42,15 @@ export class Upstream implements UpstreamPort {
   #stopWaiting: () => void = () => undefined;
   #stopWatching: () => void = () => undefined;
   #trouble: SpriteSyncError | undefined;
-  #queue: string[] = [];
-  #queuedBytes = 0;
-  /** The queue was dropped while attached: a replay has to come before anything else. */
-  #dropped = false;
+  readonly #queue: UpstreamQueue;
+  /** Something was not taken while attached: a replay has to come before anything else. */
+  #refused = false;
   #used = false;
 
   constructor(home: GroupId, deps: UpstreamDeps) {
     this.#home = home;
     this.#deps = deps;
+    this.#queue = new UpstreamQueue(deps.queue);
     this.#outbox = new Outbox((frame) => {
       this.#socket?.send(frame);
       this.#flow?.sent(frame);
@@ -68,13 +69,14 @@ export class Upstream implements UpstreamPort {
     return this.#state.kind === "idle" || this.#state.kind === "asleep";
   }
 
+  /** Whether what is sent now waits in the queue, because the Sprite is not attached or does not keep up. */
   get waits(): boolean {
-    return !this.open || this.#queue.length > 0 || this.#dropped || this.#isFull(this.#deps.unreadBytes);
+    return !this.open || !this.#queue.isEmpty || this.#refused || this.#isFull(this.#deps.unreadBytes);
   }
 
-  /** What waits until the Sprite takes it. */
+  /** What waits until the Sprite takes it, content apart. */
   get queuedBytes(): number {
-    return this.#queuedBytes;
+    return this.#queue.bytes;
   }
 
   /** What was sent and the Sprite has not worked off. */
@@ -84,9 +86,28 @@ export class Upstream implements UpstreamPort {
 
   send(message: string): boolean {
     this.#used = true;
-    if (this.waits) return this.#enqueue(message);
-    this.#outbox.push(message);
+    if (!this.waits) this.#outbox.push(message);
+    else if (this.#queue.push(message)) this.attach();
+    else return this.#refuse();
     return true;
+  }
+
+  sendContent(piece: Piece, text: string): boolean {
+    this.#used = true;
+    if (!this.waits) this.#outbox.push(text);
+    else if (piece.text === undefined) return this.#refuse();
+    else {
+      this.#queue.pushPiece(piece);
+      this.attach();
+    }
+    return true;
+  }
+
+  resend(pieces: readonly Piece[]): void {
+    if (!this.open) return;
+    // Those of the same values that wait are later ones.
+    this.#queue.prepend(pieces);
+    this.#sendQueued();
   }
 
   attach(): void {
@@ -132,7 +153,7 @@ export class Upstream implements UpstreamPort {
   #facts(): Facts {
     const { owes, follows, clogged } = this.#deps;
     return {
-      waits: this.#queue.length > 0,
+      waits: !this.#queue.isEmpty,
       owes: owes(this.#home),
       follows: follows(this.#home),
       used: this.#used,
@@ -161,7 +182,7 @@ export class Upstream implements UpstreamPort {
         this.#stopWatching();
         return;
       case "attach":
-        this.#replay();
+        this.#attached();
         return;
       case "close":
         this.#socket?.close(effect.code, effect.reason);
@@ -171,7 +192,7 @@ export class Upstream implements UpstreamPort {
         this.#markLost();
         return;
       case "dropQueue":
-        this.#dropQueue();
+        this.#queue.clear();
         return;
       case "tellTrouble":
         if (this.#trouble) this.#deps.onTrouble(this.#home, this.#trouble);
@@ -250,48 +271,44 @@ export class Upstream implements UpstreamPort {
 
   /** Something was worked off: once half is, what waits may go. */
   #sendWaiting(): void {
-    if (this.open && !this.#isFull(this.#deps.unreadBytes / 2)) this.#replay();
+    if (!this.open || this.#isFull(this.#deps.unreadBytes / 2)) return;
+    if (this.#refused) this.#replay();
+    else this.#sendQueued();
+  }
+
+  /** A new socket: what was sent on the last one and not acknowledged comes before what was not sent yet. */
+  #attached(): void {
+    this.#queue.prepend(this.#deps.unacknowledged(this.#home));
+    this.#replay();
   }
 
   #replay(): void {
-    this.#dropped = false;
+    this.#refused = false;
     for (const message of this.#deps.onAttached(this.#home)) this.#outbox.push(message);
-    const queue = this.#queue;
-    this.#dropQueue();
-    for (const message of queue) this.#outbox.push(message);
+    this.#sendQueued();
     if (!this.#deps.repairs(this.#home)) this.repaired();
   }
 
-  #enqueue(message: string): boolean {
-    const bytes = bytesOf(message);
-    const fits = this.#deps.queue.take(bytes);
-    if (fits) {
-      this.#queue.push(ownText(message));
-      this.#queuedBytes += bytes;
-    } else {
-      const { log } = this.#deps;
-      log.warn(
-        { home: this.#home, bytes: this.#queuedBytes },
-        "too much waits for a Sprite; dropped for repair",
-      );
-      this.#dropQueue();
-      this.#dropped = this.open;
-    }
-    this.attach();
-    return fits;
+  #sendQueued(): void {
+    this.#queue.drain(
+      () => !this.#isFull(this.#deps.unreadBytes),
+      (message) => this.#outbox.push(message),
+    );
   }
 
-  #dropQueue(): void {
-    this.#queue = [];
-    this.#deps.queue.give(this.#queuedBytes);
-    this.#queuedBytes = 0;
+  /** There is no room for what was to be sent. */
+  #refuse(): false {
+    this.#deps.log.warn({ home: this.#home }, "too much waits for a Sprite; what came now is repaired later");
+    this.#refused = this.open;
+    this.attach();
+    return false;
   }
 
   /** What waited behind the lost socket goes too: the repair covers all of it. */
   #markLost(): void {
     this.#letGo();
     this.#used = false;
-    this.#dropQueue();
+    this.#queue.clear();
     this.#deps.onLost(this.#home);
   }
 
@@ -299,7 +316,7 @@ export class Upstream implements UpstreamPort {
     this.#socket = undefined;
     this.#flow?.close();
     this.#flow = undefined;
-    this.#dropped = false;
+    this.#refused = false;
   }
 
   #isFull(bytes: number): boolean {

@@ -55,12 +55,17 @@ export function errorMessage(error: SpriteSyncError, id?: CoValueId): string {
   return JSON.stringify({ type: "error", code: error.code satisfies ErrorCode, id, message: error.message });
 }
 
-/** @returns which value an error message is about, and whether sending the same again can help; `undefined` for anything else. */
-export function parseError(
-  text: string,
-): { readonly id: CoValueId | undefined; readonly retry: boolean } | undefined {
+/** What an error message says; `retry`: whether sending the same again can help. */
+export interface Complaint {
+  readonly id: CoValueId | undefined;
+  readonly code: string;
+  readonly retry: boolean;
+}
+
+/** @returns `undefined` for anything but an error message. */
+export function parseError(text: string): Complaint | undefined {
   const value = JSON.parse(text) as { type?: unknown; code?: unknown; id?: unknown };
   if (value.type !== "error" || typeof value.code !== "string") return undefined;
   const known = value.code in ERROR_TABLE ? ERROR_TABLE[value.code as ErrorCode] : undefined;
-  return { id: parseCoValueId(value.id), retry: known?.retry ?? true };
+  return { id: parseCoValueId(value.id), code: value.code, retry: known?.retry ?? true };
 }

@@ -51,10 +51,15 @@ export const LIMITS = {
   isolateBytes: 64 * 1024 * 1024,
   /** What may wait in one session, all its queues together. */
   sessionBytes: 24 * 1024 * 1024,
-  /** Messages waiting for one upstream; past it they are dropped and their values repaired. */
+  /** Messages waiting for one upstream, content apart; what finds no room is repaired. */
   upstreamQueueBytes: 4 * 1024 * 1024,
-  /** Messages of one session waiting for the directory. */
-  sessionPendingBytes: 8 * 1024 * 1024,
+  /**
+   * Content of one session that its homes have not acknowledged. A file of 10 MB is 17.8 MB on the wire: while its Sprite is
+   * being made, or made again after a crash, all of that waits here. Past it the client has to send it again.
+   */
+  unacknowledgedBytes: 20 * 1024 * 1024,
+  /** Messages of one session waiting for the directory: the beginning of such a file. */
+  sessionPendingBytes: 20 * 1024 * 1024,
   /** Sent to a browser and not worked off by it: past it the Sprites that feed it are detached until it has read half. */
   clientUnreadBytes: 8 * 1024 * 1024,
   /**

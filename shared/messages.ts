@@ -36,6 +36,8 @@ export interface ContentMessage extends Received {
   readonly action: "content";
   readonly id: CoValueId;
   readonly header: CoValueHeader | undefined;
+  /** How many transactions of each coSession the receiver must already have: the message's `after`. */
+  readonly starts: CoSessions;
   /** Where the message brings each coSession: its `after` plus the number of its new transactions. */
   readonly reaches: CoSessions;
 }
@@ -108,12 +110,14 @@ export function transactionsOf(message: ContentMessage): TransactionLike[] {
   return Object.values(parsed.new).flatMap((coSession) => coSession.newTransactions.filter(isRecord));
 }
 
+/** The transactions that a content message brings, counted for each coSession. */
+type TransactionSpans = Pick<ContentMessage, "starts" | "reaches">;
+
 /** The members of a message, however they are found. */
 interface Fields {
   /** The parsed value of a member, `undefined` where it is missing. */
   get(name: string): unknown;
-  /** {@link ContentMessage.reaches}. */
-  reaches(): CoSessions;
+  spans(): TransactionSpans;
 }
 
 function scanFields(text: string): Fields {
@@ -125,16 +129,16 @@ function scanFields(text: string): Fields {
       const span = spans.get(name);
       return span && JSON.parse(text.slice(span.start, span.end));
     },
-    reaches: () => {
+    spans: () => {
       const span = spans.get("new");
       if (!span) throw badField("new", "an object");
-      return scanReaches(text, span);
+      return scanSpans(text, span);
     },
   };
 }
 
-function scanReaches(text: string, span: Span): CoSessions {
-  const reaches: CoSessions = {};
+function scanSpans(text: string, span: Span): TransactionSpans {
+  const found: TransactionSpans = { starts: {}, reaches: {} };
   scanObject(text, span.start, (coSession, value) => {
     let after: unknown;
     let count = -1;
@@ -143,9 +147,9 @@ function scanReaches(text: string, span: Span): CoSessions {
       else if (name === "newTransactions") count = countElements(text, member);
     });
     if (count < 0) throw badField("new", "transactions");
-    addReach(reaches, coSession, after, count);
+    addSpan(found, coSession, after, count);
   });
-  return reaches;
+  return found;
 }
 
 function parseFields(text: string): Fields {
@@ -161,22 +165,23 @@ function parseFields(text: string): Fields {
   const message = parsed;
   return {
     get: (name) => (Object.hasOwn(message, name) ? message[name] : undefined),
-    reaches: () => {
+    spans: () => {
       if (!isRecord(message.new)) throw badField("new", "an object");
-      const reaches: CoSessions = {};
+      const found: TransactionSpans = { starts: {}, reaches: {} };
       for (const [coSession, value] of Object.entries(message.new)) {
         if (!isRecord(value) || !Array.isArray(value.newTransactions)) throw badField("new", "transactions");
-        addReach(reaches, coSession, value.after, value.newTransactions.length);
+        addSpan(found, coSession, value.after, value.newTransactions.length);
       }
-      return reaches;
+      return found;
     },
   };
 }
 
-function addReach(reaches: CoSessions, coSession: string, after: unknown, count: number): void {
+function addSpan(found: TransactionSpans, coSession: string, after: unknown, count: number): void {
   if (!isCoSessionId(coSession)) throw badField("new", "session ids as keys");
   if (!isCount(after)) throw badField("after", "a count");
-  reaches[coSession] = after + count;
+  found.starts[coSession] = after;
+  found.reaches[coSession] = after + count;
 }
 
 function readMessage(text: string, fields: Fields): Message {
@@ -193,7 +198,7 @@ function readMessage(text: string, fields: Fields): Message {
         text,
       };
     case "content":
-      return { action, id: readId(fields), header: readHeader(fields), reaches: fields.reaches(), text };
+      return { action, id: readId(fields), header: readHeader(fields), ...fields.spans(), text };
     case "done":
       return { action, id: readId(fields), text };
     case "reconcile":

@@ -73,6 +73,8 @@ export class Admission {
       return;
     }
     if (message.action === "known" && !message.state.header) this.asked.get(message.id)?.abort();
+    // What follows dropped content would leave a hole before it. All of it is asked for at once.
+    if (message.action === "content" && this.dropped.has(message.id) && !this.isAwaited(message.id)) return;
     const queue = this.waiting.get(message.id);
     if (!queue && this.needsNothing(read)) this.deps.deliver(read);
     else this.hold(message.id, { message: read, chars: message.text.length });

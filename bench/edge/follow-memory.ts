@@ -1,3 +1,4 @@
+import { Budget } from "../../edge/budget.ts";
 import { Follow } from "../../edge/follow.ts";
 import { Follows } from "../../edge/follows.ts";
 import { asHome, type CoValueId } from "../../shared/ids.ts";
@@ -42,7 +43,7 @@ function bytesEach(texts: readonly string[], keep: (texts: readonly string[]) =>
 
 function followAll(texts: readonly string[]): Follows {
   const [home = "" as CoValueId] = manyIds(1);
-  const follows = new Follows((id, at) => new Follow(id, at));
+  const follows = new Follows((id, at) => new Follow(id, at), new Budget(0));
   for (const text of texts) {
     const message = parseMessage(text) as LoadMessage;
     const follow = follows.begin(message.id, asHome(home));

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { Budget } from "../../edge/budget.ts";
 import { Follow } from "../../edge/follow.ts";
 import { HomeFollows } from "../../edge/home-follows.ts";
 import { asHome, type CoValueId } from "../../shared/ids.ts";
+import { LIMITS } from "../../shared/limits.ts";
 import type { ContentMessage, KnownMessage, LoadMessage } from "../../shared/messages.ts";
 import { parseMessage } from "../../shared/messages.ts";
 
@@ -24,7 +26,7 @@ const content = (after: number, count: number) =>
   }) as ContentMessage;
 
 function following(count: number): Follow {
-  const follow = new Follow(ID, new HomeFollows(asHome(ID)));
+  const follow = new Follow(ID, new HomeFollows(asHome(ID), new Budget(LIMITS.unacknowledgedBytes)));
   follow.clientLoads(load(count));
   return follow;
 }
@@ -39,7 +41,7 @@ describe("a followed value", () => {
 
   test("is not asked for because of content that followed the load", () => {
     const follow = following(4);
-    follow.clientSends(content(4, 1), false);
+    follow.clientSends(content(4, 1));
     expect(follow.homeKnows(known(4))).toBe(false);
     expect(follow.settled).toBe(false);
     follow.homeKnows(known(5));
@@ -50,7 +52,7 @@ describe("a followed value", () => {
     const follow = following(4);
     follow.homeKnows(known(1));
     expect(follow.settled).toBe(true);
-    follow.clientSends(content(1, 3), true);
+    follow.clientSends(content(1, 3));
     expect(follow.settled).toBe(false);
     follow.homeKnows(known(4));
     expect(follow.settled).toBe(true);
@@ -60,10 +62,10 @@ describe("a followed value", () => {
   test("is not owed after a correction of the home's own, either", () => {
     const follow = following(4);
     follow.homeKnows(known(4));
-    follow.clientSends(content(4, 1), false);
+    follow.clientSends(content(4, 1));
     follow.homeCorrects(known(0, true));
     expect(follow.settled).toBe(true);
-    follow.clientSends(content(0, 5), false);
+    follow.clientSends(content(0, 5));
     expect(follow.settled).toBe(false);
   });
 
@@ -71,7 +73,7 @@ describe("a followed value", () => {
     const follow = following(4);
     follow.homeKnows(known(4));
     follow.clientKnows(known(5));
-    follow.clientSends(content(4, 1), false);
+    follow.clientSends(content(4, 1));
     follow.homeKnows(known(4));
     expect(follow.settled).toBe(false);
   });

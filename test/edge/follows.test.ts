@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { LRUCache } from "lru-cache";
 import { describe, expect, test } from "vitest";
+import { Budget } from "../../edge/budget.ts";
 import { Follow } from "../../edge/follow.ts";
 import { Follows } from "../../edge/follows.ts";
 import { countsOf, covers, isCovered, raised, type Tally, tallyOf } from "../../edge/tally.ts";
@@ -21,7 +22,7 @@ describe("a session that follows 10,000 values", () => {
     );
     const [home = "" as CoValueId] = manyIds(1);
     const before = usedHeap();
-    const follows = new Follows((id, at) => new Follow(id, at));
+    const follows = new Follows((id, at) => new Follow(id, at), new Budget(0));
     for (const text of texts) {
       const message = parseMessage(text) as LoadMessage;
       const follow = follows.begin(message.id, asHome(home));

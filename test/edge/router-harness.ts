@@ -74,14 +74,13 @@ export class RouterHarness {
       policy,
       upstream: (home) => ({
         open: this.open.has(home),
-        waits: !this.open.has(home),
         rests: this.resting.has(home),
         rest: (boot) => this.watched.push([home, boot]),
         repaired: () => this.repaired.push(home),
-        send: (text) => {
-          if (this.full.has(home)) return false;
-          this.sprite(home).push(parseMessage(text));
-          return true;
+        send: (text) => this.#send(home, text),
+        sendContent: (_, text) => this.#send(home, text),
+        resend: (pieces) => {
+          for (const { text } of pieces) if (text) this.#send(home, text);
         },
         attach: () => this.attached.push(home),
       }),
@@ -91,12 +90,19 @@ export class RouterHarness {
       },
       toClient: (text) => this.toClient.push(parseMessage(text)),
       want: (id) => this.wanted.push(id),
+      unacknowledged: new Budget(LIMITS.unacknowledgedBytes),
       pending: new Budget(LIMITS.sessionPendingBytes),
       clientAcked: (batch) => this.clientAcked.push(batch),
       interests: new Interests(),
       newFollow: (id, at) => new Follow(id, at),
       pause: () => new Promise((resolve) => this.#resume.push(() => resolve())),
     });
+  }
+
+  #send(home: GroupId, text: string): boolean {
+    if (this.full.has(home)) return false;
+    this.sprite(home).push(parseMessage(text));
+    return true;
   }
 
   sprite(home: string): Message[] {
@@ -125,7 +131,11 @@ export class RouterHarness {
   /** The upstream of a home opens; returns what is sent on it first. */
   attach(home: string): Message[] {
     this.open.add(asHome(home as CoValueId));
-    return [...this.router.attached(asHome(home as CoValueId))].map((text) => parseMessage(text));
+    const replayed = [...this.router.attached(asHome(home as CoValueId))].map((text) => parseMessage(text));
+    // In front of what waits, as the upstream sends it.
+    for (const { text } of this.router.unacknowledged(asHome(home as CoValueId)))
+      if (text) replayed.push(parseMessage(text));
+    return replayed;
   }
 
   lose(home: string): void {

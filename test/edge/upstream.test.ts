@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { Budget } from "../../edge/budget.ts";
+import type { Piece } from "../../edge/unacknowledged.ts";
 import { Upstream } from "../../edge/upstream.ts";
 import type { SpriteSocket } from "../../edge/upstream-deps.ts";
 import { SpriteSyncError } from "../../shared/errors.ts";
@@ -38,6 +39,23 @@ class Socket implements SpriteSocket {
   }
 }
 
+/** Content that is kept. */
+function piece(text: string): Piece {
+  return { header: false, starts: {}, reaches: {}, text, bytes: text.length, queued: false };
+}
+
+/** The Sprite answers all marks, until no more come. */
+async function workOff(socket: Socket): Promise<void> {
+  const marks = () => socket.messages.filter((text) => text.includes("sprite-sync-mark:"));
+  for (let answered = 0; answered < marks().length; ) {
+    for (const mark of marks().slice(answered)) {
+      answered++;
+      socket.receive(JSON.stringify({ action: "reconcile-ack", id: JSON.parse(mark).id }));
+    }
+    await turn();
+  }
+}
+
 /** An upstream whose clock, dials and watchers are the test's. */
 class Harness {
   now = 0;
@@ -47,6 +65,7 @@ class Harness {
   clogged = false;
   isNews = true;
   replay: string[] = [];
+  unacknowledged: Piece[] = [];
   readonly dials: (PromiseWithResolvers<SpriteSocket> & { fresh: boolean })[] = [];
   readonly timers: { ms: number; action: () => void; cancelled: boolean }[] = [];
   readonly watches: { boot: string; onAwake: () => void; stopped: boolean }[] = [];
@@ -69,6 +88,7 @@ class Harness {
     },
     onMessage: (_, message) => this.received.push(message.text),
     onAttached: () => this.replay,
+    unacknowledged: () => this.unacknowledged,
     onLost: () => this.lost++,
     owes: () => this.owes,
     follows: () => this.follows,
@@ -241,13 +261,64 @@ describe("an upstream", () => {
     expect(harness.timers.at(-1)?.ms).toBe(60_000);
   });
 
-  test("drops a queue that grows too long, says so, and keeps what comes after", async () => {
-    const long = "x".repeat(LIMITS.upstreamQueueBytes / 2 + 1);
-    expect(harness.upstream.send(long)).toBe(true);
-    expect(harness.upstream.send(long)).toBe(false);
+  test("does not take what finds no room in its queue, and says so", async () => {
+    const long = "x".repeat(LIMITS.markBytes / 2);
+    const fits = LIMITS.upstreamQueueBytes / long.length;
+    for (let n = 0; n < fits; n++) expect(harness.upstream.send(long)).toBe(true);
+    expect(harness.upstream.send("one more")).toBe(false);
     harness.replay = ["repair"];
-    harness.upstream.send("later");
-    expect((await harness.connect()).messages).toEqual(["repair", "later"]);
+    const socket = await harness.connect();
+    expect(socket.messages[0]).toBe("repair");
+    expect(socket.messages).not.toContain("one more");
+  });
+
+  test("sends what was sent and not acknowledged again on the next socket, before what waits", async () => {
+    harness.upstream.send("a");
+    const first = await harness.connect();
+    const acknowledged = piece("acknowledged");
+    const sent = piece("sent");
+    harness.upstream.sendContent(sent, "sent");
+    await turn();
+    expect(first.messages).toEqual(["a", "sent"]);
+    harness.owes = true;
+    first.end(1006);
+    await harness.fire();
+    harness.upstream.sendContent(acknowledged, "acknowledged");
+    harness.upstream.sendContent(piece("waiting"), "waiting");
+    acknowledged.text = undefined;
+    harness.unacknowledged = [sent];
+    harness.replay = ["load"];
+    expect((await harness.connect("boot-2")).messages).toEqual(["load", "sent", "waiting"]);
+  });
+
+  test("sends what a Sprite dropped again before the later pieces that wait", async () => {
+    harness.upstream.attach();
+    const socket = await harness.connect();
+    const texts = Array.from({ length: 8 }, (_, n) => `${n}`.padEnd(LIMITS.spriteUnreadBytes / 4));
+    const pieces = texts.map(piece);
+    for (const [n, text] of texts.entries()) harness.upstream.sendContent(pieces[n] as Piece, text);
+    await turn();
+    const sent = socket.messages.filter((text) => /^\d /.test(text)).length;
+    expect(sent).toBeGreaterThan(0);
+    expect(sent).toBeLessThan(8);
+    harness.upstream.resend(pieces);
+    await workOff(socket);
+    const order = socket.messages.filter((text) => /^\d /.test(text)).map(Number);
+    expect(order.slice(sent)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  });
+
+  test("sends a Sprite that comes back only as much of what waits as it works off", async () => {
+    const chars = LIMITS.spriteUnreadBytes / 4;
+    for (let n = 0; n < 12; n++) {
+      const text = `${n}`.padEnd(chars);
+      expect(harness.upstream.sendContent(piece(text), text)).toBe(true);
+    }
+    const socket = await harness.connect();
+    const contents = () => socket.messages.filter((text) => text.length === chars).map(Number);
+    expect(contents()).toEqual([0, 1, 2, 3, 4].slice(0, contents().length));
+    expect(contents().length).toBeLessThan(6);
+    await workOff(socket);
+    expect(contents()).toEqual(Array.from({ length: 12 }, (_, n) => n));
   });
 
   test("finds out that a Sprite is silent, as a paused host is, and attaches again", async () => {

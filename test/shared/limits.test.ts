@@ -25,6 +25,8 @@ describe("limits", () => {
   test("what may wait in one place fits into the session, the session into the isolate, and it into workerd's 128 MB", () => {
     expect(LIMITS.upstreamQueueBytes).toBeLessThan(LIMITS.sessionBytes);
     expect(LIMITS.sessionPendingBytes).toBeLessThan(LIMITS.sessionBytes);
+    expect(LIMITS.unacknowledgedBytes).toBeLessThan(LIMITS.sessionBytes);
+    expect(3 * LIMITS.unacknowledgedBytes).toBeLessThan(LIMITS.isolateBytes);
     expect(LIMITS.clientUnreadBytes).toBeLessThan(LIMITS.sessionBytes);
     expect(LIMITS.sessionBytes).toBeLessThan(LIMITS.isolateBytes);
     expect(LIMITS.clientUnreadMaxBytes).toBeLessThan(LIMITS.isolateBytes);

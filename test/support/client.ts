@@ -9,7 +9,7 @@ import {
 } from "cojson";
 import { WebSocketPeerWithReconnection } from "cojson-transport-ws";
 import { crypto } from "./crypto.ts";
-import { type SocketEnd, watchSockets } from "./watched-sockets.ts";
+import { type SocketEnd, type Traffic, watchSockets } from "./watched-sockets.ts";
 
 export interface Client {
   readonly node: LocalNode;
@@ -21,6 +21,7 @@ export interface Client {
   disconnect(): void;
   /** How often its socket was closed by the other side, or lost. */
   readonly closures: () => number;
+  readonly traffic: Traffic;
   /** Loads a value, or throws. */
   load<T extends RawCoValue = RawCoMap>(id: string): Promise<T>;
   /** Resolves when the server has acknowledged everything this client knows of. */
@@ -67,6 +68,7 @@ export async function startClient(syncUrl: string, options: ClientOptions = {}):
       connection.disable();
     },
     closures: sockets.closures,
+    traffic: sockets.traffic,
     async load<T extends RawCoValue>(id: string): Promise<T> {
       const value = await opened.load(id as CoID<T>);
       if (value === "unavailable") throw new Error(`${id} is unavailable`);

@@ -45,6 +45,7 @@ export class Admission {
   admit(message: Claim | Content): void {
     const { id } = message;
     if (message.action === "known" && !message.header) this.#asked.get(id)?.();
+    if (message.action === "content" && this.#dropped.has(id) && !this.#isAwaited(id)) return;
     const queue = this.#waiting.get(id);
     if (!queue && this.#needsNothing(message)) this.#deps.node.deliver(this.#deps.peer, message);
     else if (message.action === "content" && !this.#hasRoom(id)) {
@@ -60,9 +61,12 @@ export class Admission {
 
   /** What others wait for has room of its own. */
   #hasRoom(id: CoValueId): boolean {
-    const isAwaited = this.#asked.has(id) || this.#deps.peer.loadSent.has(id);
     const waiting = [...this.#waiting.values()].reduce((sum, queue) => sum + queue.length, 0);
-    return waiting < this.#deps.room + (isAwaited ? AWAITED_ROOM : 0);
+    return waiting < this.#deps.room + (this.#isAwaited(id) ? AWAITED_ROOM : 0);
+  }
+
+  #isAwaited(id: CoValueId): boolean {
+    return this.#asked.has(id) || this.#deps.peer.loadSent.has(id);
   }
 
   #needsNothing(message: Claim | Content): boolean {

@@ -4,6 +4,7 @@ import { Follow } from "../../../edge/follow.ts";
 import { Interests } from "../../../edge/interests.ts";
 import { Locator } from "../../../edge/locator.ts";
 import type { SessionParts } from "../../../edge/session.ts";
+import type { Piece } from "../../../edge/unacknowledged.ts";
 import { Upstream } from "../../../edge/upstream.ts";
 import type { UpstreamDeps } from "../../../edge/upstream-deps.ts";
 import type { CoValueId, GroupId } from "../../../shared/ids.ts";
@@ -41,6 +42,17 @@ class WatchedFollow extends Follow {
     return super.attach();
   }
 
+  /** What found no room has to be asked for once more. */
+  override missed(piece: Piece): boolean {
+    this.#corrected = false;
+    return super.missed(piece);
+  }
+
+  override homeDropped(): void {
+    this.#corrected = false;
+    super.homeDropped();
+  }
+
   override homeKnows(message: KnownMessage): boolean {
     const corrects = super.homeKnows(message);
     if (corrects) gauge.repairs++;
@@ -61,6 +73,12 @@ class WatchedUpstream extends Upstream {
 
   override send(message: string): boolean {
     const fits = super.send(message);
+    if (!fits) gauge.overflows++;
+    return fits;
+  }
+
+  override sendContent(piece: Piece, text: string): boolean {
+    const fits = super.sendContent(piece, text);
     if (!fits) gauge.overflows++;
     return fits;
   }
@@ -85,15 +103,21 @@ class NoCorrection extends WatchedFollow {
 }
 
 class NoEvidence extends WatchedFollow {
-  override clientSends(message: ContentMessage, waits: boolean): void {
-    super.clientSends(message, waits);
+  override clientSends(message: ContentMessage): Piece | undefined {
+    const piece = super.clientSends(message);
     this.evidence = undefined;
+    return piece;
   }
 }
 
 class NoMark extends WatchedUpstream {
   override send(message: string): boolean {
     super.send(message);
+    return true;
+  }
+
+  override sendContent(piece: Piece, text: string): boolean {
+    super.sendContent(piece, text);
     return true;
   }
 }

@@ -240,6 +240,7 @@ function smallBounds(chance: Chance): Bounds {
   return {
     sessionBytes: chance.between(3_000, 20_000),
     upstreamQueueBytes: chance.between(300, 1_500),
+    unacknowledgedBytes: chance.between(300, 4_000),
     sessionPendingBytes: chance.between(900, 3_000),
     clientUnreadBytes: chance.between(1_500, 6_000),
     clientUnreadMaxBytes: Number.POSITIVE_INFINITY,

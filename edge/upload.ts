@@ -1,0 +1,148 @@
+import { type CoSessions, cloneKnownState, type KnownState, mergeKnownState } from "../shared/known-state.ts";
+import type { ContentMessage } from "../shared/messages.ts";
+import type { Piece, Unacknowledged } from "./unacknowledged.ts";
+
+/**
+ * What a session remembers of one value while its home has not shown that it has all that the client has.
+ *
+ * 1. `pieces` are on their way to the home, in the order in which they were sent.
+ * 2. `forwarded` is there while some content of the client was dropped here, or it has been asked for some: what the home
+ *    will have when all pieces have arrived. Content that does not continue it is not sent to the home, which would answer
+ *    each such message with a correction, and each correction would make the client send everything behind it.
+ * 3. `gap`: the client has to be asked. It is once no piece is on its way, so that it sends only what is missing.
+ */
+export class Upload {
+  /** What the home has shown to have; `undefined`: all that the client has. */
+  evidence: KnownState | undefined;
+  forwarded: KnownState | undefined;
+  gap = false;
+  /** The client was asked, and its answer has not begun. What comes until then was sent before it heard the question. */
+  asked = false;
+  /** The home said that it dropped pieces for lack of room; it will ask for them. */
+  dropped = false;
+  readonly #home: Unacknowledged;
+  #pieces: Piece[] = [];
+
+  constructor(home: Unacknowledged) {
+    this.#home = home;
+  }
+
+  get pieces(): readonly Piece[] {
+    return this.#pieces;
+  }
+
+  /** Whether nothing is left to remember. */
+  get isOver(): boolean {
+    return this.evidence === undefined && this.#pieces.length === 0 && !this.gap && !this.asked;
+  }
+
+  /** Takes a message of the client in. `undefined`: it does not continue what was forwarded, and must not be sent. */
+  add(message: ContentMessage): Piece | undefined {
+    const { forwarded } = this;
+    if (forwarded) {
+      const part = { ...message, header: message.header !== undefined };
+      if (!continues(forwarded, part)) return undefined;
+      extend(forwarded, part);
+      this.asked = false;
+    }
+    const piece = this.#home.add(message);
+    this.#pieces.push(piece);
+    return piece;
+  }
+
+  /** The last piece could not be sent, and was not kept. @param state what the client has, with that piece */
+  missed(piece: Piece, state: KnownState): void {
+    if (this.#pieces.at(-1) === piece) this.#pieces.pop();
+    this.#home.settle(piece);
+    this.hasGap(takeBack(this.forwarded ?? state, piece));
+  }
+
+  /** Some of the value did not get past here. */
+  hasGap(forwarded: KnownState): void {
+    this.forwarded = forwarded;
+    this.gap = true;
+  }
+
+  /** The client is asked for what comes after `state`. */
+  ask(state: KnownState): void {
+    this.forwarded = state;
+    this.gap = false;
+    this.asked = true;
+  }
+
+  /** All that the client has is on its way. */
+  isWhole(): void {
+    this.forwarded = undefined;
+    this.gap = false;
+    this.asked = false;
+  }
+
+  /** The home has `state`. It works pieces off in their order, so that those it has are the first. */
+  acknowledged(state: KnownState): void {
+    const first = this.#pieces.findIndex((piece) => !isIn(state, piece));
+    for (const piece of this.#pieces.splice(0, first === -1 ? this.#pieces.length : first))
+      this.#home.settle(piece);
+  }
+
+  /** What a home that has `state` will have when the pieces have arrived. Those that it could not use are given up. */
+  reachFrom(state: KnownState): KnownState {
+    const reach = cloneKnownState(state);
+    this.#settle((piece) => {
+      if (!continues(reach, piece)) return true;
+      extend(reach, piece);
+      return false;
+    });
+    return reach;
+  }
+
+  /** What was sent has not arrived: what was kept of it can be sent again. */
+  lost(): void {
+    this.dropped = false;
+    this.#settle(({ text }) => text === undefined);
+  }
+
+  /** Gives all pieces up. */
+  discard(): void {
+    this.#settle(() => true);
+    this.isWhole();
+  }
+
+  #settle(isSettled: (piece: Piece) => boolean): void {
+    this.#pieces = this.#pieces.filter((piece) => {
+      if (!isSettled(piece)) return true;
+      this.#home.settle(piece);
+      return false;
+    });
+  }
+}
+
+type Part = Pick<Piece, "header" | "starts" | "reaches">;
+
+/** Whether who has `state` can use `part`. */
+function continues(state: KnownState, { header, starts }: Part): boolean {
+  return (header || state.header) && isWithin(starts, state.sessions);
+}
+
+function isIn(state: KnownState, { header, reaches }: Part): boolean {
+  return (state.header || !header) && isWithin(reaches, state.sessions);
+}
+
+function isWithin(counts: CoSessions, others: CoSessions): boolean {
+  for (const id in counts) if ((counts[id] ?? 0) > (others[id] ?? 0)) return false;
+  return true;
+}
+
+function extend(state: KnownState, { header, reaches }: Part): void {
+  mergeKnownState(state, { header, sessions: reaches });
+}
+
+/** `state` as it was before `part`, or less. */
+function takeBack(state: KnownState, { header, starts }: Part): KnownState {
+  const before = cloneKnownState(state);
+  if (header) before.header = false;
+  for (const id in starts) {
+    const start = starts[id] ?? 0;
+    if (start < (before.sessions[id] ?? 0)) before.sessions[id] = start;
+  }
+  return before;
+}
