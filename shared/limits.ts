@@ -9,6 +9,8 @@ export const LIMITS = {
   messageChars: 16 * 1024 * 1024,
   /** Headers are a few hundred characters; anything large is an attack on the hash. */
   headerChars: 64 * 1024,
+  /** The longest text that a `load` may name as an id and is answered about: an id has 30, an answer shall not amplify. */
+  echoedIdChars: 1_024,
   /** cojson sends 100 ids a reconcile batch; a hundredfold leaves room for other settings. */
   reconcileValues: 10_000,
 
