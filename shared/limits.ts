@@ -42,6 +42,9 @@ export const LIMITS = {
   /** One call of a directory shard. */
   directoryTimeoutMs: 5_000,
   directoryRetryMs: 200,
+  /** Calls that one session may begin at one shard within `shardGatherMs`; what comes beyond them shares the next. */
+  shardCallsAtOnce: 8,
+  shardGatherMs: 50,
 
   /** At most six connections of an invocation may wait for response headers (facts/cloudflare §1.2); one stays free for KV. */
   dialsAtOnce: 5,
