@@ -1,13 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { idOfHeader } from "../../shared/header.ts";
 import { idFromHash } from "../../shared/ids.ts";
-import { run, SINGLE } from "../sprite/own-process.ts";
-import { temporaryDirectory } from "../sprite/support.ts";
 import { ODD_HEADERS, odd } from "../support/odd-headers.ts";
 import { type PlainServer, startPlainServer } from "../support/plain-server.ts";
+import { startSingle } from "../support/single-process.ts";
 import { startTestStack, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
 import { openWire, type Wire } from "../support/wire.ts";
@@ -36,15 +34,9 @@ describe("whatever a client asks for", () => {
 
   const calls = () => stack.lines.filter((line) => line.includes("directory "));
 
-  async function singleUrl(): Promise<string> {
-    const { lines } = run(SINGLE, ["--port", "0", "--data", join(temporaryDirectory(), "store")], {});
-    const ready = await until(() => lines.find((line) => line.startsWith("ready ")), { what: "the server" });
-    return ready.slice("ready ".length);
-  }
-
   /** A wire to each kind of server. */
   async function wires(): Promise<Record<"plain" | "edge" | "single", Wire>> {
-    const single = await openWire(await singleUrl());
+    const single = await openWire((await startSingle()).url);
     return { plain: await openWire(plain.url), edge: await openWire(stack.syncUrl), single };
   }
 
