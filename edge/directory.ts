@@ -25,9 +25,8 @@ export const DIRECTORY_SHARDS = 16;
 
 /** The name of the shard that holds an id: `dir:v1:<n>`. */
 export function shardOf(id: CoValueId): string {
-  const hash = idToHash(id);
-  // An id whose hash has another length than cojson's can be asked for and is never registered; any shard may say so.
-  return `dir:v1:${((hash?.[0] ?? 0) * 256 + (hash?.[1] ?? 0)) % DIRECTORY_SHARDS}`;
+  const [first = 0, second = 0] = idToHash(id);
+  return `dir:v1:${(first * 256 + second) % DIRECTORY_SHARDS}`;
 }
 
 /** Entries never change (design §3.4), so that all sessions of an isolate share them without a time limit. */

@@ -1,5 +1,5 @@
+import { answerImpossible, answerUnreadable } from "../shared/answers.ts";
 import { errorMessage, parseError } from "../shared/control.ts";
-import { toSpriteSyncError } from "../shared/errors.ts";
 import { splitFrame } from "../shared/frames.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { emptyKnownState, type KnownState, knownStateMessage } from "../shared/known-state.ts";
@@ -85,9 +85,10 @@ export class Router {
         const message = parseMessage(text);
         if (message.action === "reconcile") void this.#reconcile(message);
         else if (message.action === "reconcile-ack") this.#deps.clientAcked(message.batch);
+        else if (message.action === "impossible") this.#deps.toClient(answerImpossible(message));
         else if (message.action !== "control") values.push(message);
       } catch (error) {
-        this.#deps.toClient(errorMessage(toSpriteSyncError(error, "bad-message")));
+        this.#deps.toClient(answerUnreadable(error, text));
       }
     }
     this.#intake.accept(values);
@@ -164,8 +165,7 @@ export class Router {
     this.#deps.directory.remember(id, home);
     const state = this.#unknown.get(id);
     if (!state || this.#follows.get(id)) return;
-    const text = knownStateMessage("load", id, state);
-    this.#toHome({ action: "load", id, state, text }, home);
+    this.#toHome({ action: "load", id, state, text: knownStateMessage("load", id, state) }, home);
   }
 
   #toHome(message: ValueMessage, home: GroupId): void {

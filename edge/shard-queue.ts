@@ -1,3 +1,4 @@
+import { LIMITS } from "../shared/limits.ts";
 import { later, withTimeout } from "../shared/timeout.ts";
 
 interface Waiting<Key, Value> {
@@ -6,8 +7,12 @@ interface Waiting<Key, Value> {
 }
 
 /**
- * Calls to one shard of one kind: while one is under way, what comes next gathers and becomes the following call. A
- * burst of a thousand frames thus makes a handful of calls, and a single one is not delayed.
+ * Calls to one shard of one kind, one at a time. A burst of thousands of frames makes a handful of calls, and a single one
+ * is not delayed.
+ *
+ * 1. While a call is under way, what comes next gathers and becomes the following call.
+ * 2. No more than `shardCallsAtOnce` calls begin in any `shardGatherMs`; past that, what comes gathers as well. A shard in
+ *    the same place answers so soon that nothing would gather otherwise.
  */
 export class ShardQueue<Key, Value> {
   readonly #call: (entries: Map<Key, Value>) => Promise<Record<string, string>>;
@@ -15,6 +20,8 @@ export class ShardQueue<Key, Value> {
   readonly #later: typeof later;
   #next: Waiting<Key, Value> | undefined;
   #busy = false;
+  #recent = 0;
+  #onRoom: (() => void) | undefined;
 
   constructor(
     call: (entries: Map<Key, Value>) => Promise<Record<string, string>>,
@@ -37,14 +44,30 @@ export class ShardQueue<Key, Value> {
 
   async #run(): Promise<void> {
     this.#busy = true;
-    for (let turn = this.#next; turn; turn = this.#next) {
+    while (this.#next) {
+      if (this.#recent >= LIMITS.shardCallsAtOnce) await this.#room();
+      const { entries, answer } = this.#next;
       this.#next = undefined;
-      const { entries, answer } = turn;
+      this.#count();
       await withTimeout(this.#call(entries), this.#timeoutMs, undefined, this.#later).then(
         answer.resolve,
         answer.reject,
       );
     }
     this.#busy = false;
+  }
+
+  #room(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onRoom = resolve;
+    });
+  }
+
+  #count(): void {
+    this.#recent++;
+    this.#later(LIMITS.shardGatherMs, () => {
+      this.#recent--;
+      this.#onRoom?.();
+    });
   }
 }

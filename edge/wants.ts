@@ -1,6 +1,8 @@
 import { asHome, type CoValueId, type GroupId, isCoValueId } from "../shared/ids.ts";
+import { LIMITS } from "../shared/limits.ts";
 import { shardOf } from "./directory.ts";
 import { Hotline, type HotlineDeps } from "./hotline.ts";
+import { ShardQueue } from "./shard-queue.ts";
 
 export interface WantsDeps {
   readonly connect: (shard: string) => ReturnType<HotlineDeps["connect"]>;
@@ -8,10 +10,17 @@ export interface WantsDeps {
   readonly pause: (attempt: number) => Promise<void>;
 }
 
+interface Shard {
+  readonly ids: Set<CoValueId>;
+  /** What the line was not opened with, a few messages at a time: each is a transaction of the shard. */
+  readonly later: ShardQueue<CoValueId, undefined>;
+  readonly line: Hotline;
+}
+
 /** The ids without a home that a session's client waits for: one hotline to each shard that is asked. */
 export class Wants {
   readonly #deps: WantsDeps;
-  readonly #shards = new Map<string, { readonly ids: Set<CoValueId>; readonly line: Hotline }>();
+  readonly #shards = new Map<string, Shard>();
 
   constructor(deps: WantsDeps) {
     this.#deps = deps;
@@ -20,19 +29,25 @@ export class Wants {
   add(id: CoValueId): void {
     const name = shardOf(id);
     const known = this.#shards.get(name);
-    if (known) {
-      if (!known.ids.has(id)) known.line.send(JSON.stringify({ want: [id] }));
+    if (!known) this.#shards.set(name, this.#open(name, new Set([id])));
+    else if (!known.ids.has(id)) {
       known.ids.add(id);
-      return;
+      void known.later.ask([[id, undefined]]);
     }
-    const ids = new Set([id]);
+  }
+
+  #open(name: string, ids: Set<CoValueId>): Shard {
     const line = new Hotline({
       connect: () => this.#deps.connect(name),
-      onOpen: (send) => send(JSON.stringify({ want: [...ids] })),
+      onOpen: (send) => send(wantMessage(ids)),
       onMessage: (text) => this.#placed(ids, text),
       pause: this.#deps.pause,
     });
-    this.#shards.set(name, { ids, line });
+    const later = new ShardQueue<CoValueId, undefined>(async (more) => {
+      line.send(wantMessage(more.keys()));
+      return {};
+    }, LIMITS.directoryTimeoutMs);
+    return { ids, later, line };
   }
 
   close(): void {
@@ -44,4 +59,8 @@ export class Wants {
     if (isCoValueId(placed) && isCoValueId(home) && ids.delete(placed))
       this.#deps.onPlaced(placed, asHome(home));
   }
+}
+
+function wantMessage(ids: Iterable<CoValueId>): string {
+  return JSON.stringify({ want: [...ids] });
 }

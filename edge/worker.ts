@@ -1,7 +1,8 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { LAST_WORD_PATH } from "../shared/digest.ts";
 import { ERROR_TABLE, SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
-import { type CoValueId, parseCoValueId } from "../shared/ids.ts";
+import type { CoValueId } from "../shared/ids.ts";
+import { HEALTH_PATHS, NO_SOCKET_HERE, readSyncPath, shownPath } from "../shared/sync-path.ts";
 import { acceptSession } from "./accept.ts";
 import { clientOf, networkOf } from "./client.ts";
 import { mayOnceMore, tooManySessions } from "./client-limits.ts";
@@ -19,11 +20,24 @@ export { WaitingRoom } from "./waiting-room.ts";
 
 const app = new Hono<{ Bindings: Env }>();
 
-/** Whether this edge can serve: its configuration is complete. Touches no Durable Object and wakes nothing. */
-app.get("/health", (c) => {
-  parseConfig(c.env);
-  return c.json({ status: "ok" });
+/** Before all else, so that no page is the answer to a WebSocket. */
+app.use(async (c, next) => {
+  if (isUpgrade(c.req.raw)) {
+    const at = readSyncPath(c.req.path);
+    return at ? openSession(c.req.raw, c.env, at.home) : refuseSocket(c);
+  }
+  if (/^\/sync(?:\/|$)/.test(c.req.path))
+    throw new SpriteSyncError("bad-frame", "this address speaks WebSocket: connect with ws:// or wss://");
+  return next();
 });
+
+/** Whether this edge can serve: its configuration is complete. Touches no Durable Object and wakes nothing. */
+for (const path of HEALTH_PATHS) {
+  app.get(path, (c) => {
+    parseConfig(c.env);
+    return c.json({ status: "ok" });
+  });
+}
 
 /** For the operator: how many groups wait for the fleet, and for how long; no names. One call of one Durable Object. */
 app.get("/health/fleet", async (c) => {
@@ -32,15 +46,6 @@ app.get("/health/fleet", async (c) => {
   if (!(await mayOnceMore(env.NEW_SESSIONS, visitor, workersLog(logOptions(parseConfig(env))))))
     throw tooManySessions();
   return c.json(await waitingRoomOf(env).health());
-});
-
-app.get("/sync", (c) => openSession(c.req.raw, c.env));
-
-app.get("/sync/:groupId", (c) => {
-  const home = parseCoValueId(c.req.param("groupId"));
-  if (!home)
-    throw new SpriteSyncError("bad-message", "what follows /sync/ must be the id of a group (co_z…)");
-  return openSession(c.req.raw, c.env, home);
 });
 
 app.post("/operate/:groupId", async (c) => c.json(await operate(c.req.raw, c.env, c.req.param("groupId"))));
@@ -61,14 +66,22 @@ app.onError((thrown, c) => {
 
 export default app;
 
-function requireUpgrade(request: Request): void {
-  if (request.headers.get("Upgrade")?.toLowerCase() === "websocket") return;
-  throw new SpriteSyncError("bad-frame", "this address speaks WebSocket: connect with ws:// or wss://");
+function isUpgrade(request: Request): boolean {
+  return request.headers.get("Upgrade")?.toLowerCase() === "websocket";
+}
+
+/** Jazz's clients tell nobody what they were answered, and try again for as long as the page is open. */
+function refuseSocket(c: Context<{ Bindings: Env }>): Response {
+  const log = workersLog(logOptions(parseConfig(c.env)));
+  log.warn(
+    { path: shownPath(c.req.path) },
+    "a client asked for a WebSocket where none is opened; it is /sync",
+  );
+  return c.text(NO_SOCKET_HERE, 404);
 }
 
 /** Lets a client in, or throws what is answered instead: before anything of it has been read, and nothing woken. */
 async function openSession(request: Request, env: Env, home?: CoValueId): Promise<Response> {
-  requireUpgrade(request);
   const config = parseConfig(env);
   const log = workersLog(logOptions(config));
   const client = await clientOf(request, config).catch(async (refusal) => {

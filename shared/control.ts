@@ -50,10 +50,22 @@ export function spriteMessage(home: GroupId, state: SpriteState): string {
   return JSON.stringify({ type: "sprite", home, state });
 }
 
-/** Tells the other side which message was refused and why. Clients ignore it; people read it in the frame inspector. */
-export function errorMessage(error: SpriteSyncError, id?: CoValueId): string {
-  return JSON.stringify({ type: "error", code: error.code satisfies ErrorCode, id, message: error.message });
+/**
+ * Tells the other side which message was refused and why. Clients ignore it; people read it in the frame inspector.
+ * @param id what the message was about; a longer text than any id is cut, and ends in "…".
+ */
+export function errorMessage(error: SpriteSyncError, id?: string): string {
+  const shown = id && id.length > SHOWN_ID_CHARS ? `${id.slice(0, SHOWN_ID_CHARS)}…` : id;
+  return JSON.stringify({
+    type: "error",
+    code: error.code,
+    id: shown?.toWellFormed(),
+    message: error.message,
+  });
 }
+
+/** A CoValue id has at most 30. */
+const SHOWN_ID_CHARS = 64;
 
 /** What an error message says; `retry`: whether sending the same again can help. */
 export interface Complaint {

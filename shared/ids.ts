@@ -16,9 +16,27 @@ const ID_PREFIX = "co_z";
 // 19 bytes make 26 base58 digits at most, and 19 when every byte is zero.
 const ID_SHAPE = /^co_z[1-9A-HJ-NP-Za-km-z]{19,26}$/;
 
-/** Whether `value` has the shape of a CoValue id. Cheap: it does not decode the base58. */
+/** For n bytes of which the first is not zero: the smallest and the largest number that they make, in base58. */
+const DIGIT_RANGES = Array.from({ length: ID_HASH_BYTES + 1 }, (_, bytes) => ({
+  first: base58.encode(Uint8Array.from({ length: bytes }, (_, index) => (index === 0 ? 1 : 0))),
+  last: base58.encode(new Uint8Array(bytes).fill(0xff)),
+}));
+
+/** Whether `value` is a CoValue id that a header can hash to: its base58 makes 19 bytes. Cheap: it does not decode it. */
 export function isCoValueId(value: unknown): value is CoValueId {
-  return typeof value === "string" && ID_SHAPE.test(value);
+  if (typeof value !== "string" || !ID_SHAPE.test(value)) return false;
+  const digits = value.slice(ID_PREFIX.length);
+  // In base58 a leading "1" is a byte that is zero; the rest is a number without leading zeros.
+  let zeros = 0;
+  while (digits[zeros] === "1") zeros++;
+  const range = DIGIT_RANGES[ID_HASH_BYTES - zeros];
+  const number = digits.slice(zeros);
+  return range !== undefined && isAtMost(range.first, number) && isAtMost(number, range.last);
+}
+
+/** Compares numbers of base58 digits without leading zeros; the alphabet is in the order of its character codes. */
+function isAtMost(one: string, other: string): boolean {
+  return one.length === other.length ? one <= other : one.length < other.length;
 }
 
 /** Like {@link isCoValueId}, as a parser: the id, or `undefined` when `value` is none. */
@@ -44,11 +62,7 @@ export function idFromHash(hash: Uint8Array): CoValueId {
   return (ID_PREFIX + base58.encode(hash.subarray(0, ID_HASH_BYTES))) as CoValueId;
 }
 
-/**
- * The hash bytes inside an id.
- * @returns 19 bytes, or `undefined` when the base58 decodes to any other length.
- */
-export function idToHash(id: CoValueId): Uint8Array | undefined {
-  const bytes = base58.decode(id.slice(ID_PREFIX.length));
-  return bytes.length === ID_HASH_BYTES ? bytes : undefined;
+/** The hash inside an id: 19 bytes. */
+export function idToHash(id: CoValueId): Uint8Array {
+  return base58.decode(id.slice(ID_PREFIX.length));
 }

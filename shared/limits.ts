@@ -9,6 +9,8 @@ export const LIMITS = {
   messageChars: 16 * 1024 * 1024,
   /** Headers are a few hundred characters; anything large is an attack on the hash. */
   headerChars: 64 * 1024,
+  /** The longest text that a `load` may name as an id and is answered about: an id has 30, an answer shall not amplify. */
+  echoedIdChars: 1_024,
   /** cojson sends 100 ids a reconcile batch; a hundredfold leaves room for other settings. */
   reconcileValues: 10_000,
 
@@ -40,6 +42,9 @@ export const LIMITS = {
   /** One call of a directory shard. */
   directoryTimeoutMs: 5_000,
   directoryRetryMs: 200,
+  /** Calls that one session may begin at one shard within `shardGatherMs`; what comes beyond them shares the next. */
+  shardCallsAtOnce: 8,
+  shardGatherMs: 50,
 
   /** At most six connections of an invocation may wait for response headers (facts/cloudflare §1.2); one stays free for KV. */
   dialsAtOnce: 5,

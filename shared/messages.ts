@@ -1,5 +1,6 @@
 import { SpriteSyncError } from "./errors.ts";
-import { type CoValueHeader, isCoValueHeader } from "./header.ts";
+import type { CoValueHeader } from "./header.ts";
+import { flawOfHeader } from "./header-flaw.ts";
 import { type CoValueId, isCoSessionId, isCoValueId } from "./ids.ts";
 import { countElements, ScanError, type Span, scanObject, skipSpace } from "./json-scan.ts";
 import type { CoSessions, KnownState } from "./known-state.ts";
@@ -16,6 +17,7 @@ export type Message =
   | ContentMessage
   | DoneMessage
   | BatchMessage
+  | ImpossibleMessage
   | ControlMessage;
 
 interface Received {
@@ -45,11 +47,18 @@ export interface DoneMessage extends Received {
   readonly action: "done";
   readonly id: CoValueId;
 }
+/** About an id that no header can hash to, so that there is no such CoValue anywhere: see `answerImpossible` in answers.ts. */
+export interface ImpossibleMessage extends Received {
+  readonly action: "impossible";
+  readonly about: "load" | "known" | "content" | "done";
+  /** Any text, of any length. */
+  readonly id: string;
+}
 export type BatchMessage = ReconcileMessage | ReconcileAckMessage;
 export interface ReconcileMessage extends Received {
   readonly action: "reconcile";
   readonly batch: string;
-  /** CoValue ids with the hash of their sessions. */
+  /** CoValue ids with the hash of their sessions. Ids that no header can hash to are left out, also of `text`. */
   readonly values: readonly (readonly [CoValueId, string])[];
 }
 export interface ReconcileAckMessage extends Received {
@@ -188,21 +197,16 @@ function readMessage(text: string, fields: Fields): Message {
   const action = fields.get("action");
   switch (action) {
     case "load":
-      return { action, id: readId(fields), state: readKnownState(fields), text };
     case "known":
-      return {
-        action,
-        id: readId(fields),
-        state: readKnownState(fields),
-        isCorrection: fields.get("isCorrection") === true,
-        text,
-      };
     case "content":
-      return { action, id: readId(fields), header: readHeader(fields), ...fields.spans(), text };
-    case "done":
-      return { action, id: readId(fields), text };
+    case "done": {
+      const id = fields.get("id");
+      if (isCoValueId(id)) return readValueMessage(text, fields, action, id);
+      if (typeof id === "string") return { action: "impossible", about: action, id, text };
+      throw badField("id", "a CoValue id (co_z…)");
+    }
     case "reconcile":
-      return { action, batch: readBatch(fields), values: readValues(fields), text };
+      return readReconcile(text, fields);
     case "reconcile-ack":
       return { action, batch: readBatch(fields), text };
     case undefined: {
@@ -215,10 +219,33 @@ function readMessage(text: string, fields: Fields): Message {
   }
 }
 
-function readId(fields: Fields): CoValueId {
-  const id = fields.get("id");
-  if (!isCoValueId(id)) throw badField("id", "a CoValue id (co_z…)");
-  return id;
+function readValueMessage(
+  text: string,
+  fields: Fields,
+  action: ImpossibleMessage["about"],
+  id: CoValueId,
+): Message {
+  switch (action) {
+    case "load":
+      return { action, id, state: readKnownState(fields), text };
+    case "known": {
+      const isCorrection = fields.get("isCorrection") === true;
+      return { action, id, state: readKnownState(fields), isCorrection, text };
+    }
+    case "content":
+      return { action, id, header: readHeader(fields), ...fields.spans(), text };
+    case "done":
+      return { action, id, text };
+  }
+}
+
+function readReconcile(text: string, fields: Fields): ReconcileMessage {
+  const action = "reconcile";
+  const batch = readBatch(fields);
+  const all = readValues(fields);
+  const values = all.filter((value): value is readonly [CoValueId, string] => isCoValueId(value[0]));
+  if (values.length === all.length) return { action, batch, values, text };
+  return { action, batch, values, text: JSON.stringify({ action, id: batch, values }) };
 }
 
 function readBatch(fields: Fields): string {
@@ -242,24 +269,25 @@ function readKnownState(fields: Fields): KnownState {
 function readHeader(fields: Fields): CoValueHeader | undefined {
   const header = fields.get("header");
   if (header === undefined || header === null) return undefined;
-  if (!isCoValueHeader(header)) throw badField("header", "a CoValue header");
+  const flaw = flawOfHeader(header);
+  if (flaw) throw new SpriteSyncError("bad-message", `${flaw}; cojson stores no such value`);
   if (JSON.stringify(header).length > LIMITS.headerChars) {
     throw badField("header", `at most ${LIMITS.headerChars} characters`);
   }
-  return header;
+  return header as CoValueHeader;
 }
 
-function readValues(fields: Fields): ReconcileMessage["values"] {
+function readValues(fields: Fields): readonly (readonly [string, string])[] {
   const values = fields.get("values");
   if (!Array.isArray(values) || values.length > LIMITS.reconcileValues) {
     throw badField("values", `at most ${LIMITS.reconcileValues} [id, hash] pairs`);
   }
   for (const value of values) {
-    if (!Array.isArray(value) || !isCoValueId(value[0]) || typeof value[1] !== "string") {
+    if (!Array.isArray(value) || typeof value[0] !== "string" || typeof value[1] !== "string") {
       throw badField("values", "[id, hash] pairs");
     }
   }
-  return values as [CoValueId, string][];
+  return values as [string, string][];
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

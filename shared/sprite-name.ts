@@ -1,5 +1,5 @@
 import { base32nopad } from "@scure/base";
-import { asHome, type GroupId, idFromHash, idToHash } from "./ids.ts";
+import { asHome, type GroupId, idFromHash, idToHash, isCoValueId } from "./ids.ts";
 
 declare const brand: unique symbol;
 /** A Sprite's name: a lowercase DNS label of 33 characters, the same for ever for one home group. */
@@ -17,9 +17,9 @@ const PREFIX = "g-";
  * @throws RangeError when the id does not decode to the 19 bytes of a cojson hash.
  */
 export function spriteNameOf(home: GroupId): SpriteName {
-  const hash = idToHash(home);
-  if (!hash) throw new RangeError(`${home} is not the id of a CoValue: its hash is not 19 bytes long`);
-  return (PREFIX + base32nopad.encode(hash).toLowerCase()) as SpriteName;
+  if (!isCoValueId(home))
+    throw new RangeError(`${home} is not the id of a CoValue: its hash is not 19 bytes long`);
+  return (PREFIX + base32nopad.encode(idToHash(home)).toLowerCase()) as SpriteName;
 }
 
 /** The home group that a Sprite's name was made from, or `undefined` for a name that {@link spriteNameOf} never makes. */

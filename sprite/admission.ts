@@ -1,4 +1,5 @@
 import { type CoValueCore, cojsonInternals, type PeerState, type SyncMessage } from "cojson";
+import { answerImpossible } from "../shared/answers.ts";
 import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { type CoValueHeader, provesId } from "../shared/header.ts";
 import { type CoValueId, isCoValueId } from "../shared/ids.ts";
@@ -67,6 +68,10 @@ export class Admission {
   /** @throws SpriteSyncError `bad-message` */
   receive(message: Message): void {
     if (message.action === "control") return;
+    if (message.action === "impossible") {
+      this.deps.reply(answerImpossible(message));
+      return;
+    }
     const read = readSyncMessage(message);
     if ("batch" in message) {
       this.deps.deliver(read);
@@ -78,6 +83,11 @@ export class Admission {
     const queue = this.waiting.get(message.id);
     if (!queue && this.needsNothing(read)) this.deps.deliver(read);
     else this.hold(message.id, { message: read, chars: message.text.length });
+  }
+
+  /** The node has dropped content that passed here: the rest of a new CoValue's is refused, instead of being asked for. */
+  contentDropped(id: CoValueId): void {
+    if (this.delivered.delete(id)) this.refused.add(id);
   }
 
   /** Forgets what waits. */
@@ -185,13 +195,20 @@ export class Admission {
     return false;
   }
 
-  private async admitNew(id: CoValueId, content: Content, header: Content["header"]): Promise<void> {
+  private async admitNew(
+    id: CoValueId,
+    content: Content,
+    header: NonNullable<Content["header"]>,
+  ): Promise<void> {
     const routed = header as CoValueHeader;
     if (JSON.stringify(header).length > LIMITS.headerChars) {
       throw new SpriteSyncError("too-large", `a header of more than ${LIMITS.headerChars} characters`);
     }
     if (!provesId(id, routed)) {
       throw new SpriteSyncError("header-mismatch", "the header does not hash to the CoValue's id");
+    }
+    if (!this.deps.home.takesHeader(id, header)) {
+      throw new SpriteSyncError("bad-message", "cojson reads the header in another way; it cannot be stored");
     }
     if (this.deps.peer().loadRequestSent.has(rawId(id))) return;
     const { residence } = this.deps.home;

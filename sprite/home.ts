@@ -2,11 +2,13 @@ import { type CoValueCore, type CryptoProvider, LocalNode, type PeerState, type 
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { emptyKnownState, type KnownState } from "../shared/known-state.ts";
 import { LIMITS } from "../shared/limits.ts";
+import { DroppedMessages } from "./dropped-messages.ts";
 import { Residence } from "./residence.ts";
 import { followStores, type StoreLedger } from "./store-ledger.ts";
 import { Touched } from "./touched.ts";
 
 type RawCoID = CoValueCore["id"];
+type CoValueHeader = NonNullable<CoValueCore["verified"]>["header"];
 
 /** How often a load from the disk is looked at, whether it has got stuck. */
 const LOAD_CHECK_MS = 250;
@@ -21,9 +23,12 @@ export interface Home {
   readonly node: LocalNode;
   readonly ledger: StoreLedger;
   readonly residence: Residence;
+  readonly dropped: DroppedMessages;
   /** What its digest will tell when the Sprite falls asleep. */
   readonly touched: Touched;
   isInMemory(id: CoValueId | RawCoID): boolean;
+  /** Whether the node takes a new CoValue with this header, which hashes to the id: it would drop it without an answer. */
+  takesHeader(id: CoValueId, header: CoValueHeader): boolean;
   /** The CoValue, brought to memory if it is on disk; `undefined` if it is not, or if something it needs is missing. */
   load(id: CoValueId): Promise<CoValueCore | undefined>;
   /** What is on disk of a CoValue; empty when it is not stored. */
@@ -76,6 +81,15 @@ export function openHome(home: GroupId | undefined, storage: StorageAPI, crypto:
     },
     ledger: followed.ledger,
     residence: new Residence(home, node),
+    dropped: new DroppedMessages(node),
+    takesHeader(id, header) {
+      try {
+        crypto.createSessionMap(rawId(id), JSON.stringify(header));
+        return true;
+      } catch {
+        return false;
+      }
+    },
     touched,
     available,
     load(id) {

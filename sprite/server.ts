@@ -3,10 +3,12 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { ERROR_TABLE, toSpriteSyncError } from "../shared/errors.ts";
 import { LIMITS } from "../shared/limits.ts";
+import type { Log } from "../shared/log.ts";
+import { HEALTH_PATHS, NO_SOCKET_HERE, readSyncPath, shownPath } from "../shared/sync-path.ts";
 import type { Handlers } from "./listener.ts";
 import type { ResidentsPage } from "./residents.ts";
 
-/** What `/healthz` tells: never which group lives here. */
+/** What `/health` tells: never which group lives here. */
 export interface Health {
   readonly ok: boolean;
   /** What the Sprite is doing; `open` = it serves. */
@@ -31,6 +33,7 @@ export interface Idleness {
 
 export interface ServerDeps {
   readonly health: () => Health;
+  readonly log: Log;
   /**
    * Decides on an upgrade before anything touches the state.
    * @throws SpriteSyncError whose `httpStatus` is answered.
@@ -50,8 +53,6 @@ export interface ServerDeps {
   readonly residents: (request: IncomingMessage, from: number) => Promise<ResidentsPage>;
 }
 
-const SYNC_PATH = "/sync";
-const HEALTH_PATH = "/healthz";
 const SLEEP_PATH = "/sleep";
 const RESIDENTS_PATH = "/residents";
 
@@ -72,14 +73,16 @@ export function spriteHandlers(deps: ServerDeps): Handlers {
 
 async function upgrade(
   sockets: WebSocketServer,
-  { authorize, onSocket }: ServerDeps,
+  { authorize, onSocket, log }: ServerDeps,
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
 ): Promise<void> {
   try {
-    if (pathOf(request) !== SYNC_PATH) {
-      reject(socket, 404, "not here; sockets are opened on /sync");
+    const path = pathOf(request);
+    if (!readSyncPath(path)) {
+      log.warn({ path: shownPath(path) }, "a client asked for a WebSocket where none is opened; it is /sync");
+      reject(socket, 404, NO_SOCKET_HERE);
       return;
     }
     const session = await authorize(request);
@@ -87,7 +90,7 @@ async function upgrade(
     sockets.handleUpgrade(request, socket, head, (webSocket) => onSocket(webSocket, session));
   } catch (error) {
     const { code, message } = toSpriteSyncError(error, "overloaded");
-    reject(socket, ERROR_TABLE[code].httpStatus, `${code}: ${message}`);
+    reject(socket, ERROR_TABLE[code].httpStatus, `${code}: ${message}\n`);
   }
 }
 
@@ -95,8 +98,7 @@ function pathOf(request: IncomingMessage): string {
   return (request.url ?? "").split("?", 1)[0] ?? "";
 }
 
-function reject(socket: Duplex, status: number, text: string): void {
-  const body = `${text}\n`;
+function reject(socket: Duplex, status: number, body: string): void {
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
     "connection: close",
@@ -112,12 +114,14 @@ async function answer(
   { health, idleness, residents }: ServerDeps,
 ): Promise<void> {
   const path = pathOf(request);
-  if (path === HEALTH_PATH) {
+  if (HEALTH_PATHS.includes(path)) {
     const { ok, ...told } = health();
     return answerJson(response, ok ? 200 : 503, told);
   }
   if (path !== SLEEP_PATH && path !== RESIDENTS_PATH) {
-    response.writeHead(404, { "content-type": "text/plain" }).end("not here\n");
+    response
+      .writeHead(404, { "content-type": "text/plain" })
+      .end("not here; WebSockets are opened at /sync, and /health tells how the server is\n");
     return;
   }
   try {

@@ -76,6 +76,7 @@ export class Sprite {
     deps.listener.serve(
       spriteHandlers({
         health: () => this.health(),
+        log: deps.log,
         authorize: (request) => this.authorize(request),
         onSocket: (socket, session) => this.attach(socket, session),
         idleness: (request, sleep) => this.idleness(request, sleep),

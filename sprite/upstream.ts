@@ -1,13 +1,15 @@
 import { cojsonInternals, type Peer, type PeerState, type SyncMessage } from "cojson";
 import type { WebSocket } from "ws";
+import { idIn } from "../shared/answers.ts";
 import { errorMessage, pingMessage } from "../shared/control.ts";
 import { ERROR_TABLE, SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { splitFrame } from "../shared/frames.ts";
-import { type CoValueId, isCoValueId, parseCoValueId } from "../shared/ids.ts";
+import { isCoValueId, parseCoValueId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { parseMessage } from "../shared/messages.ts";
 import { AckGate } from "./ack.ts";
 import { Admission } from "./admission.ts";
+import type { ValueMessage } from "./dropped-messages.ts";
 import type { Home } from "./home.ts";
 import { Outgoing } from "./outgoing.ts";
 
@@ -48,6 +50,7 @@ export class Upstream {
   private readonly gate: AckGate;
   private readonly admission: Admission;
   private readonly peer: PeerState;
+  private readonly stopListening: () => void;
   private closed = false;
   private deaf = false;
   private unanswered = 0;
@@ -67,6 +70,7 @@ export class Upstream {
       reply: (text) => this.sendText(text),
       refuse: (error, refused) => this.refuse(error, refused),
     });
+    this.stopListening = home.dropped.listen(id, (message) => this.nodeDropped(message));
     socket.on("message", (data, isBinary) => this.receive(isBinary ? data : data.toString()));
     socket.on("pong", () => {
       this.unanswered = 0;
@@ -166,6 +170,13 @@ export class Upstream {
     if (++this.rejections <= REJECTIONS) core.markFoundInPeer(this.id, core.loadingState);
   }
 
+  /** The node has taken a message, and will not answer it. */
+  private nodeDropped({ action, id }: ValueMessage): void {
+    if (this.closed || !isCoValueId(id)) return;
+    if (action === "content") this.admission.contentDropped(id);
+    this.refuse(new SpriteSyncError("bad-message", `cojson does not take this \`${action}\``), id);
+  }
+
   /** From the socket. */
   private receive(frame: unknown): void {
     if (this.closed) return;
@@ -195,8 +206,8 @@ export class Upstream {
     }
   }
 
-  private refuse(error: SpriteSyncError, id: CoValueId | undefined): void {
-    this.deps.log.warn({ upstream: this.id, code: error.code, covalue: id }, error.message);
+  private refuse(error: SpriteSyncError, id: string | undefined): void {
+    this.deps.log.warn({ upstream: this.id, code: error.code, covalue: parseCoValueId(id) }, error.message);
     this.sendText(errorMessage(error, id));
   }
 
@@ -204,14 +215,10 @@ export class Upstream {
   private detach(): void {
     if (this.closed) return;
     this.closed = true;
+    this.stopListening();
     this.admission.close();
     this.gate.close();
     // The peer state goes with the peer: cojson forgets what this client follows.
     this.incoming.push("Disconnected");
   }
-}
-
-/** The id in a message that was refused, to name it in the answer. */
-function idIn(text: string): CoValueId | undefined {
-  return parseCoValueId(/"id":"(co_z[^"]{1,40})"/.exec(text.slice(0, 1_000))?.[1]);
 }

@@ -505,6 +505,28 @@ describe("messages", () => {
     expect(harness.sprite(v.group.id)).toHaveLength(2);
   });
 
+  test("that cannot be read are answered by an error that names the value", async () => {
+    const harness = new RouterHarness();
+    await harness.client({ action: "content", id: v.map.id, header: { type: "comap" }, new: {} });
+    expect(harness.take().map(({ text }) => JSON.parse(text))).toMatchObject([
+      { code: "bad-message", id: v.map.id },
+    ]);
+    expect(harness.shards.calls).toBe(0);
+  });
+
+  test("about ids that no header hashes to are answered without asking the directory, or remembering them", async () => {
+    const harness = new RouterHarness();
+    const ids = ["", "list", "co_zshort", `co_z${"2".repeat(20)}`, "x".repeat(2_000)];
+    await harness.client(...ids.map((id) => ({ action: "load", id, header: false, sessions: {} })));
+    expect(harness.take().map(({ text }) => JSON.parse(text).action)).toEqual([
+      ...Array(4).fill("known"),
+      undefined,
+    ]);
+    await harness.client({ action: "reconcile", id: "batch", values: ids.map((id) => [id, "hash"]) });
+    expect(harness.take()).toMatchObject([{ action: "reconcile-ack", batch: "batch" }]);
+    expect([harness.shards.calls, harness.wanted, harness.router.isSettled]).toEqual([0, [], true]);
+  });
+
   test("that cannot be read are answered one by one, and the others of the frame go on", async () => {
     const harness = new RouterHarness();
     await harness.client(v.group.content, "42", "[]", '{"action":"load"}', load(v.group.id));

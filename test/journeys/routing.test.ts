@@ -125,6 +125,6 @@ describe("the edge", () => {
       400,
       expect.objectContaining({ error: "bad-frame" }),
     ]);
-    await expect(openWire(`${stack.syncUrl}/not-a-group`)).rejects.toThrow("answered 400");
+    await expect(openWire(`${stack.syncUrl}/not-a-group`)).rejects.toThrow("answered 404");
   });
 });

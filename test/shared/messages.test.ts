@@ -194,6 +194,7 @@ describe("parseMessage", () => {
       type: "comap",
       ruleset: { type: "unsafeAllowAll" },
       meta: { padding: "x".repeat(100_000) },
+      uniqueness: null,
     };
     expect(() => parseMessage(JSON.stringify({ action: "content", id: ID, header, new: {} }))).toThrow(
       /header.*65536/,
@@ -201,9 +202,9 @@ describe("parseMessage", () => {
   });
 
   test("does not quote what it refuses", () => {
-    expect(() => parseMessage(`{"action":"load","id":"secret-thing","header":false,"sessions":{}}`)).toThrow(
-      expect.objectContaining({ message: expect.not.stringContaining("secret-thing") }),
-    );
+    expect(() =>
+      parseMessage(`{"action":"load","id":"${ID}","header":"secret-thing","sessions":{}}`),
+    ).toThrow(expect.objectContaining({ message: expect.not.stringContaining("secret-thing") }));
   });
 });
 

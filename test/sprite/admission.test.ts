@@ -4,6 +4,7 @@ import { idOfHeader } from "../../shared/header.ts";
 import { LIMITS } from "../../shared/limits.ts";
 import type { SpriteStorage } from "../../sprite/sprite.ts";
 import { openStorage } from "../../sprite/storage/index.ts";
+import { ODD_HEADERS, odd } from "../support/odd-headers.ts";
 import { until } from "../support/until.ts";
 import {
   connect,
@@ -301,4 +302,32 @@ test("A store that lost an author's account gets it from the author again", asyn
   const loaded = await loadFresh(sprite, map.id);
   expect(loaded.get("colour")).toBe("green");
   expect(loaded.core.node.getCoValue(alice.id).isAvailable()).toBe(true);
+});
+
+test("A header that only cojson's core can tell to be wrong is refused by name, and so is the rest of the value", async () => {
+  const { alice, group } = fixture();
+  const { sprite, stored } = await startWithStorage(group.id);
+  const edge = await listen(sprite);
+  await sendAsking(edge, alice.core.node, group.id);
+  await acked(edge, group.id);
+  // serde_json reads this fraction inexactly, so that the header hashes to another id there.
+  const header = odd({
+    ruleset: { type: "ownedByGroup", group: group.id },
+    meta: { a: 1.264612401262445e-222 },
+  });
+  const id = idOfHeader(header);
+  edge.send({ action: "content", id, header, priority: 3, new: {} });
+  await refused(edge, id, "bad-message");
+  edge.send({ action: "content", id, priority: 3, new: {} });
+  await refused(edge, id, "foreign-covalue");
+  expect(edge.of("known").filter((known) => known.id === id)).toEqual([]);
+  expect(await stored()).not.toContain(id);
+});
+
+test.each(Object.entries(ODD_HEADERS))("A header with %s is refused by name", async (_, header) => {
+  const { group } = fixture();
+  const edge = await listen(await startSprite(group.id));
+  const id = idOfHeader(header);
+  edge.send({ action: "content", id, header, priority: 3, new: {} });
+  await refused(edge, id, "bad-message");
 });

@@ -131,7 +131,7 @@ test("Its log names the Sprite and holds neither content nor secrets", async () 
   const edge = await listen(sprite);
   map.set("colour", "a-very-private-value", "trusting");
   await node.syncManager.waitForSyncWithPeer(peerId, map.id, 5_000);
-  edge.send({ action: "load", id: "a-very-private-value" });
+  for (const action of ["load", "done"]) edge.send({ action, id: "a-very-private-value" });
   await until(() => edge.of("error").length === 1);
   sprite.process.kill("SIGTERM");
   await sprite.exit;

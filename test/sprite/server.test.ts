@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import WebSocket from "ws";
 import { SpriteSyncError } from "../../shared/errors.ts";
+import type { Log, LogFields } from "../../shared/log.ts";
 import { PASS_HEADER, parsePassKeys, signPass } from "../../shared/pass.ts";
 import { PeriodCount } from "../../sprite/period-count.ts";
 import { openStorage } from "../../sprite/storage/index.ts";
@@ -15,6 +16,7 @@ import {
   newAccount,
   newGroup,
   PASS_KEYS,
+  SILENT,
   startSprite,
   type TestSprite,
   temporaryDirectory,
@@ -66,10 +68,30 @@ test("A good pass for another Sprite is told so, so that the edge looks the addr
   expect((await refusal(sprite.url, { [PASS_HEADER]: pass }))[0]).toBe(421);
 });
 
-test("Other paths than /sync and /healthz are not there", async () => {
-  const { sprite } = await sprites();
-  expect((await refusal(sprite.url.replace("/sync", "/"), {}))[0]).toBe(404);
+test("A socket anywhere but at its addresses is told where they are, and logged without its query", async () => {
+  const alice = newAccount();
+  const warnings: [LogFields, string][] = [];
+  const log: Log = { ...SILENT, warn: (fields, message) => warnings.push([fields, message]) };
+  const sprite = await startSprite(newGroup(alice).id, { log });
+  for (const path of ["/other", "/sync/list", "/syncs", "/health"]) {
+    const [status, body] = await refusal(sprite.url.replace("/sync", `${path}?key=secret`), {});
+    expect([path, status, body]).toEqual([path, 404, expect.stringContaining("connect to /sync")]);
+  }
+  expect(warnings.map(([{ path }]) => path)).toEqual(["/other", "/sync/list", "/syncs", "/health"]);
+  expect(JSON.stringify(warnings)).not.toContain("secret");
+  // Here it is the pass that is missing.
+  for (const path of ["/", "/?key=a", "/sync/", `/sync/${sprite.home}`])
+    expect([path, (await refusal(sprite.url.replace("/sync", path), {}))[0]]).toEqual([path, 401]);
   expect((await fetch(sprite.url.replace("ws:", "http:"))).status).toBe(404);
+});
+
+test("Its health is told at /health and, as before, at /healthz", async () => {
+  const { sprite } = await sprites();
+  const at = async (path: string) =>
+    (await fetch(sprite.url.replace("ws:", "http:").replace("/sync", path))).json();
+  await listen(sprite);
+  expect(await at("/health")).toEqual({ status: "open", storage: "ok" });
+  expect(await at("/healthz")).toEqual(await at("/health"));
 });
 
 test("A Sprite whose storage does not open refuses everybody, says so, and can be stopped", async () => {
@@ -138,7 +160,7 @@ test.each([
   ["an empty frame", ""],
   ["an unknown action", { action: "steal", id: "co_zfimDznFcSY4rbcKEP1Y5yEQ3MC" }],
   ["a missing id", { action: "load", header: false, sessions: {} }],
-  ["a wrong id", { action: "load", id: "co_z!", header: false, sessions: {} }],
+  ["a wrong id", { action: "done", id: "co_z!" }],
   ["wrong field types", { action: "load", id: "co_zfimDznFcSY4rbcKEP1Y5yEQ3MC", header: "no", sessions: {} }],
   [
     "a transaction without its changes",
