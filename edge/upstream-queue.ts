@@ -23,6 +23,11 @@ export class UpstreamQueue {
     return this.#items.length === 0;
   }
 
+  /** Whether content of the client waits. */
+  get hasContent(): boolean {
+    return this.#items.some((item) => typeof item !== "string");
+  }
+
   /** @returns whether there was room for it. */
   push(message: string): boolean {
     const bytes = bytesOf(message);

@@ -1,3 +1,4 @@
+import { catchUpMessage } from "../shared/control.ts";
 import { type SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { splitFrame } from "../shared/frames.ts";
 import type { GroupId } from "../shared/ids.ts";
@@ -279,6 +280,11 @@ export class Upstream implements UpstreamPort {
   /** A new socket: what was sent on the last one and not acknowledged comes before what was not sent yet. */
   #attached(): void {
     this.#queue.prepend(this.#deps.unacknowledged(this.#home));
+    if (this.#queue.hasContent) {
+      // So that nobody sees half of what the client wrote meanwhile.
+      this.#outbox.push(catchUpMessage("begin"));
+      this.#queue.push(catchUpMessage("end"));
+    }
     this.#replay();
   }
 

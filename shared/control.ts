@@ -42,6 +42,19 @@ export function parseHello(text: string): Hello | undefined {
   }
 }
 
+/** Frames what the edge sends first on an upstream: what the client wrote while there was none. */
+export type CatchUpPhase = "begin" | "end";
+
+export function catchUpMessage(phase: CatchUpPhase): string {
+  return JSON.stringify({ type: "catch-up", phase });
+}
+
+/** @returns the phase in a control message, or `undefined` when it is another message. */
+export function parseCatchUp(text: string): CatchUpPhase | undefined {
+  const { type, phase } = JSON.parse(text) as { type?: unknown; phase?: unknown };
+  return type === "catch-up" && (phase === "begin" || phase === "end") ? phase : undefined;
+}
+
 /** What a session's upstream to a Sprite shows of it: `waking` is finding, creating or waking it, and connecting. */
 export type SpriteState = "awake" | "waking" | "asleep";
 

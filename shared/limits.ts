@@ -120,6 +120,11 @@ export const LIMITS = {
   backupAtStopMs: 2_000,
   /** How long a backup may keep a Sprite awake that could sleep. What is not done then is done by the next period. */
   backupAwakeMs: 300_000,
+  /**
+   * How long others may have to wait on a Sprite for a new value, until all that its author wrote of it has come. Longer than
+   * the author's browser takes to answer what the Sprite asks it for; not so long that somebody gives up.
+   */
+  catchUpMs: 2_000,
   /** How long content waits on a Sprite for the group that owns it before it is refused. */
   ownerWaitMs: 30_000,
   /**

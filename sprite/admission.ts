@@ -21,6 +21,10 @@ export interface AdmissionDeps {
   readonly deliver: (message: SyncMessage) => void;
   /** Sends a text that this module made to the upstream. */
   readonly reply: (text: string) => void;
+  /** The first content of a CoValue is going to the node. */
+  readonly onNew: (id: CoValueId) => void;
+  /** No message waits for something any more. */
+  readonly onIdle: () => void;
   /** Tells the upstream that a message was refused. */
   readonly refuse: (error: SpriteSyncError, id: CoValueId) => void;
 }
@@ -131,7 +135,9 @@ export class Admission {
     }
     if (this.closed) return;
     this.waiting.delete(id);
-    if (this.waiting.size === 0) await this.askForDropped();
+    if (this.waiting.size > 0) return;
+    this.deps.onIdle();
+    await this.askForDropped();
   }
 
   /** Now that nothing waits: clients do not send again by themselves what they have sent once. */
@@ -183,6 +189,7 @@ export class Admission {
       const { header } = message;
       if (!header) return this.askForAll(id);
       await this.admitNew(id, message, header);
+      this.deps.onNew(id);
     }
     await this.fetchDependencies(core, message);
     return true;

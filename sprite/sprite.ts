@@ -6,6 +6,7 @@ import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
 import { signSpritePass } from "../shared/pass.ts";
 import type { Backups } from "./backups.ts";
+import { CatchUps } from "./catch-ups.ts";
 import { openCrypto } from "./crypto.ts";
 import { Farewell, isMarked } from "./farewell.ts";
 import { checkPass } from "./gatekeeper.ts";
@@ -54,6 +55,7 @@ export class Sprite {
   private readonly idle: IdleClock;
   private readonly hold: Hold | undefined;
   private readonly heartbeat: Heartbeat;
+  private readonly catchUps = new CatchUps();
   private upgrades = 0;
   /** The number of this awake period; known once an upgrade has been let in. */
   private period = 0;
@@ -243,6 +245,7 @@ export class Sprite {
       id,
       home,
       log,
+      catchUps: role.kind === "home" ? this.catchUps : undefined,
       onActivity: () => this.idle.touch(),
       onClosed: (closed) => {
         this.upstreams.delete(closed);

@@ -9,6 +9,7 @@ import type { Log } from "../shared/log.ts";
 import { parseMessage } from "../shared/messages.ts";
 import { AckGate } from "./ack.ts";
 import { Admission } from "./admission.ts";
+import { type CatchUps, UpstreamCatchUp } from "./catch-ups.ts";
 import type { ValueMessage } from "./dropped-messages.ts";
 import type { Home } from "./home.ts";
 import { Outgoing } from "./outgoing.ts";
@@ -29,6 +30,8 @@ export interface UpstreamDeps {
   readonly id: string;
   readonly home: Home;
   readonly log: Log;
+  /** Of a Sprite behind the edge. */
+  readonly catchUps?: CatchUps | undefined;
   /** Any cojson message went in or out. */
   readonly onActivity: () => void;
   /** The socket is gone; after an orderly close that means that the other side has read everything. */
@@ -51,6 +54,7 @@ export class Upstream {
   private readonly admission: Admission;
   private readonly peer: PeerState;
   private readonly stopListening: () => void;
+  private readonly catchUp: UpstreamCatchUp | undefined;
   private closed = false;
   private deaf = false;
   private unanswered = 0;
@@ -62,12 +66,21 @@ export class Upstream {
     this.id = id;
     this.outgoing = new Outgoing(socket);
     this.gate = new AckGate(home.ledger, (message) => this.outgoing.push(message));
+    this.catchUp =
+      deps.catchUps &&
+      new UpstreamCatchUp(id, deps.catchUps, {
+        pass: (message) => this.gate.push(message),
+        deliver: (message) => this.incoming.push(message),
+        isIdle: () => this.admission.isIdle,
+      });
     this.peer = this.addPeer(home);
     this.admission = new Admission({
       home,
       peer: () => this.peer,
       deliver: (message) => this.incoming.push(message),
       reply: (text) => this.sendText(text),
+      onNew: (covalue) => this.catchUp?.created(covalue),
+      onIdle: () => this.catchUp?.checkEnd(),
       refuse: (error, refused) => this.refuse(error, refused),
     });
     this.stopListening = home.dropped.listen(id, (message) => this.nodeDropped(message));
@@ -85,7 +98,7 @@ export class Upstream {
 
   /** Whether nothing waits on either way. */
   get isQuiet(): boolean {
-    return this.admission.isIdle && this.outgoing.isDrained;
+    return this.admission.isIdle && this.outgoing.isDrained && !this.catchUp?.holdsSomething;
   }
 
   /** Sends a text at once, before messages that wait. */
@@ -154,7 +167,7 @@ export class Upstream {
     this.deps.onActivity();
     // Every content that the node has handled is answered with a `known`, so a rejection shows here.
     if (message.action === "known") this.reportRejection(message.id);
-    this.gate.push(message);
+    if (!this.catchUp?.takes(message)) this.gate.push(message);
   }
 
   private reportRejection(id: string): void {
@@ -199,8 +212,11 @@ export class Upstream {
   private receiveMessage(text: string): void {
     try {
       const message = parseMessage(text);
-      if (message.action !== "control") this.deps.onActivity();
-      this.admission.receive(message);
+      if (message.action === "control") this.catchUp?.receive(message.text);
+      else {
+        this.deps.onActivity();
+        this.admission.receive(message);
+      }
     } catch (error) {
       this.refuse(toSpriteSyncError(error, "bad-message"), idIn(text));
     }
@@ -216,6 +232,7 @@ export class Upstream {
     if (this.closed) return;
     this.closed = true;
     this.stopListening();
+    this.catchUp?.close();
     this.admission.close();
     this.gate.close();
     // The peer state goes with the peer: cojson forgets what this client follows.

@@ -3,6 +3,7 @@ import { Budget } from "../../edge/budget.ts";
 import type { Piece } from "../../edge/unacknowledged.ts";
 import { Upstream } from "../../edge/upstream.ts";
 import type { SpriteSocket } from "../../edge/upstream-deps.ts";
+import { catchUpMessage } from "../../shared/control.ts";
 import { SpriteSyncError } from "../../shared/errors.ts";
 import { asHome, idFromHash } from "../../shared/ids.ts";
 import { CLOSE, LIMITS } from "../../shared/limits.ts";
@@ -288,7 +289,13 @@ describe("an upstream", () => {
     acknowledged.text = undefined;
     harness.unacknowledged = [sent];
     harness.replay = ["load"];
-    expect((await harness.connect("boot-2")).messages).toEqual(["load", "sent", "waiting"]);
+    expect((await harness.connect("boot-2")).messages).toEqual([
+      catchUpMessage("begin"),
+      "load",
+      "sent",
+      "waiting",
+      catchUpMessage("end"),
+    ]);
   });
 
   test("sends what a Sprite dropped again before the later pieces that wait", async () => {
