@@ -72,7 +72,8 @@ function sessionDeps(socket: WebSocket, { request, env, config, client }: Upgrad
     coordinator,
     kv: { get: (key, options) => notes().get(key, options) },
     near,
-    isOutdated: (of, { image = "" }) => fleet.isOutdated?.({ name: spriteNameOf(of), image }) ?? false,
+    isOutdated: (of, { image = "", url }) =>
+      fleet.isOutdated?.({ name: spriteNameOf(of), image, url }) ?? false,
   });
   const send = (frame: string) => {
     try {
