@@ -4,6 +4,7 @@ import type { WebSocket } from "ws";
 import { helloMessage } from "../shared/control.ts";
 import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
+import { withFields } from "../shared/log.ts";
 import { signSpritePass } from "../shared/pass.ts";
 import type { Backups } from "./backups.ts";
 import { openCrypto } from "./crypto.ts";
@@ -237,19 +238,20 @@ export class Sprite {
       return;
     }
     const id = `${role.kind}-${++this.opened}`;
+    const ofSession = withFields(log, { upstream: id, session });
     const upstream = new Upstream({
       socket,
       id,
       home,
-      log,
+      log: ofSession,
       onActivity: () => this.idle.touch(),
       onClosed: (closed) => {
         this.upstreams.delete(closed);
-        log.info({ upstream: id, session }, "upstream closed");
+        ofSession.info({}, "upstream closed");
       },
     });
     this.upstreams.add(upstream);
-    log.info({ upstream: id, session }, "upstream opened");
+    ofSession.info({}, "upstream opened");
     if (role.kind === "home") {
       upstream.sendText(
         helloMessage({

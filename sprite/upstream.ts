@@ -26,6 +26,7 @@ export interface UpstreamDeps {
   /** Unique among the upstreams of this process. */
   readonly id: string;
   readonly home: Home;
+  /** Names the upstream and its session in each line. */
   readonly log: Log;
   /** Any cojson message went in or out. */
   readonly onActivity: () => void;
@@ -72,7 +73,7 @@ export class Upstream {
       this.unanswered = 0;
     });
     // "close" follows every error; without a listener a reset connection would end the process.
-    socket.on("error", (error) => deps.log.debug({ upstream: id, error: error.message }, "upstream failed"));
+    socket.on("error", (error) => deps.log.debug({ error: error.message }, "upstream failed"));
     socket.on("close", () => {
       this.detach();
       deps.onClosed(this);
@@ -170,7 +171,7 @@ export class Upstream {
   private receive(frame: unknown): void {
     if (this.closed) return;
     if (this.deaf) {
-      this.deps.log.info({ upstream: this.id }, "a frame came too late; it is repaired by the edge");
+      this.deps.log.info({}, "a frame came too late; it is repaired by the edge");
       return;
     }
     let texts: string[];
@@ -178,7 +179,7 @@ export class Upstream {
       texts = splitFrame(frame);
     } catch (error) {
       const { code, message } = toSpriteSyncError(error, "bad-frame");
-      this.deps.log.warn({ upstream: this.id, code }, "bad frame");
+      this.deps.log.warn({ code }, "bad frame");
       this.close(ERROR_TABLE[code].closeCode, message.slice(0, REASON_CHARS));
       return;
     }
@@ -196,7 +197,7 @@ export class Upstream {
   }
 
   private refuse(error: SpriteSyncError, id: CoValueId | undefined): void {
-    this.deps.log.warn({ upstream: this.id, code: error.code, covalue: id }, error.message);
+    this.deps.log.warn({ code: error.code, covalue: id }, error.message);
     this.sendText(errorMessage(error, id));
   }
 
