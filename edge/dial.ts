@@ -77,6 +77,8 @@ const REFUSALS: Readonly<Record<number, ErrorCode>> = {
 
 async function refusal(response: Response, home: GroupId): Promise<SpriteSyncError> {
   const body = (await response.text()).slice(0, 200);
-  const code = REFUSALS[response.status] ?? "transient";
+  // A Sprite that cannot serve answers 503 and says why; so does a proxy in front of one that does not run.
+  const diskFails = response.status === 503 && body.startsWith("storage-failed: ");
+  const code = diskFails ? "storage-failed" : (REFUSALS[response.status] ?? "transient");
   return new SpriteSyncError(code, `the Sprite of ${home} answered ${response.status}: ${body}`);
 }

@@ -50,9 +50,32 @@ export function spriteMessage(home: GroupId, state: SpriteState): string {
   return JSON.stringify({ type: "sprite", home, state });
 }
 
-/** Tells the other side which message was refused and why. Clients ignore it; people read it in the frame inspector. */
-export function errorMessage(error: SpriteSyncError, id?: CoValueId): string {
-  return JSON.stringify({ type: "error", code: error.code satisfies ErrorCode, id, message: error.message });
+/**
+ * Tells the other side which message was refused and why. Clients ignore it; people read it in the frame inspector.
+ * @param id the value that was refused.
+ * @param home whose Sprite cannot serve for now, whatever is asked of it.
+ */
+export function errorMessage(error: SpriteSyncError, id?: CoValueId, home?: GroupId): string {
+  const { code, message } = error;
+  return JSON.stringify({ type: "error", code: code satisfies ErrorCode, id, home, message });
+}
+
+/**
+ * Whether the Sprite of `home` takes writes: `ok` ends what an error `storage-failed` of the same home began.
+ * @param home `undefined` where one server has all groups.
+ */
+export function storageMessage(home: GroupId | undefined, state: "ok"): string {
+  return JSON.stringify({ type: "storage", home, state });
+}
+
+/** @returns whether a disk is said to fail or to take writes again, and whose; `undefined` for any other text. */
+export function parseStorageNews(
+  text: string,
+): { readonly home: unknown; readonly fails: boolean } | undefined {
+  const { type, code, id, home, state } = JSON.parse(text) as Record<string, unknown>;
+  if (type === "storage" && state === "ok") return { home, fails: false };
+  if (type === "error" && code === "storage-failed" && id === undefined) return { home, fails: true };
+  return undefined;
 }
 
 /** @returns which value an error message is about, and whether sending the same again can help; `undefined` for anything else. */
