@@ -62,7 +62,7 @@ export class StackLog {
   edge(text: string, isError: boolean): void {
     const line = parseLine(text);
     if (line) this.#log[line.level](line.fields, `edge: ${line.message}`);
-    else this.#log[isError ? "error" : "info"]({}, `edge: ${text}`);
+    else this.#log[levelOfWorkerd(text, isError)]({}, `edge: ${text}`);
   }
 
   #tell(name: string, word: string, details = ""): void {
@@ -70,6 +70,12 @@ export class StackLog {
     this.#lastWord.set(name, word);
     this.#log.info({}, `Sprite of ${homeOfSprite(name) ?? name}: ${word}${details}`);
   }
+}
+
+/** What workerd says itself, in place of the Worker: it writes warnings where it writes errors. */
+export function levelOfWorkerd(text: string, isError: boolean): Level {
+  if (!isError) return "info";
+  return /^Warning: |\.c\+\+:\d+: warning: /.test(text) ? "warn" : "error";
 }
 
 /** A line of the edge's log, or of pino's. `undefined` when it is neither. */

@@ -3,11 +3,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { PLATFORMS, type Platform, type Stack, type StackOptions, startStack } from "../../dev/stack.ts";
+import { levelOfWorkerd } from "../../dev/stack-log.ts";
 import type { CoValueId, GroupId } from "../../shared/ids.ts";
 import { spriteNameOf } from "../../shared/sprite-name.ts";
 import { openStorage } from "../../sprite/storage/index.ts";
 import { SPRITE_BUNDLE } from "./sprite-bundle.ts";
 import { type UntilOptions, until } from "./until.ts";
+
+export interface TestStackOptions extends Partial<StackOptions> {
+  /** What workerd itself rightly says of what the test does. */
+  readonly expectedErrors?: RegExp;
+}
 
 export interface TestStack extends Stack {
   /** What Sprites and the edge logged, to be shown when a test fails. */
@@ -36,7 +42,7 @@ const PAUSE_AFTER_MS = 300;
 const WORKERD = "workerd";
 
 /** The whole product, with a temporary directory unless one is given. Verbose with TEST_LOG=1. */
-export async function startTestStack(options: Partial<StackOptions> = {}): Promise<TestStack> {
+export async function startTestStack(options: TestStackOptions = {}): Promise<TestStack> {
   const lines: string[] = [];
   const errors: string[] = [];
   const start = performance.now();
@@ -63,7 +69,9 @@ export async function startTestStack(options: Partial<StackOptions> = {}): Promi
     onEdgeLine: (line, isError) => {
       keep(`edge ${line}`);
       if (line.startsWith('{"level":"error"')) errors.push(`edge ${line}`);
-      else if (isError && !line.startsWith("{")) errors.push(`${WORKERD} ${line}`);
+      // "stack:" goes on with the line before it.
+      else if (!/^\{|^stack: /.test(line) && levelOfWorkerd(line, isError) === "error")
+        errors.push(`${WORKERD} ${line}`);
       options.onEdgeLine?.(line, isError);
     },
   });
@@ -78,7 +86,7 @@ export async function startTestStack(options: Partial<StackOptions> = {}): Promi
     errors,
     async close() {
       await stack.close();
-      const own = errors.filter((line) => line.startsWith(WORKERD));
+      const own = errors.filter((line) => line.startsWith(WORKERD) && !options.expectedErrors?.test(line));
       if (own.length > 0)
         throw new Error(`workerd logged ${own.length} lines of ERROR:\n${own.slice(0, 6).join("\n")}`);
     },
