@@ -66,7 +66,8 @@ export class StackLog {
   }
 
   #tell(name: string, word: string, details = ""): void {
-    if (this.#lastWord.get(name) === word && details === "") return;
+    // A Machine says twice that it starts, and a Sprite that was only paused wakes without listening again.
+    if (this.#lastWord.get(name) === word && word !== WORDS.stopped) return;
     this.#lastWord.set(name, word);
     this.#log.info({}, `Sprite of ${homeOfSprite(name) ?? name}: ${word}${details}`);
   }
