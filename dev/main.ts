@@ -8,10 +8,10 @@ import { buildDemo } from "../demo/build.ts";
 import { SpriteSyncError } from "../shared/errors.ts";
 import { LIMITS } from "../shared/limits.ts";
 import { PLACEMENT_POLICIES, type PlacementPolicy } from "../shared/placement.ts";
-import { homeOfSprite } from "../shared/sprite-name.ts";
 import { buildSprite } from "../sprite/build.ts";
-import { dockerRunner, type MachineChange } from "./fleet/index.ts";
+import { dockerRunner } from "./fleet/index.ts";
 import { PLATFORMS, type Platform, SPRITE_IMAGE, startStack } from "./stack.ts";
+import { StackLog } from "./stack-log.ts";
 
 const USAGE = `npm run dev -- [options]
   --port N               port of the edge on 127.0.0.1; 0 takes a free one (default 8787)
@@ -51,16 +51,20 @@ async function run(): Promise<void> {
     const build = ["build", "--file", "Dockerfile.sprite", "--tag", SPRITE_IMAGE, "."];
     execFileSync("docker", build, { cwd: root, stdio: "inherit" });
   }
+  const stackLog = new StackLog(log, options.verbose);
   const stack = await startStack({
     ...options,
     demoDir,
     spriteEntry: `${spriteDir}/main.js`,
     log,
     logLevel: options.verbose ? "debug" : "info",
-    ...(options.docker && { runner: dockerRunner(), hostSeenBySprites: "host.docker.internal" }),
-    onMachine: (change) => log.info(describe(change)),
-    onSpriteLine: (sprite, line) => log.debug({ sprite }, line),
-    onEdgeLine: (line, isError) => logEdge(line, isError),
+    ...(options.docker && {
+      runner: dockerRunner((spec, line) => stackLog.sprite(spec.name, line)),
+      hostSeenBySprites: "host.docker.internal",
+    }),
+    onMachine: (change) => stackLog.machine(change),
+    onSpriteLine: (sprite, line) => stackLog.sprite(sprite, line),
+    onEdgeLine: (line, isError) => stackLog.edge(line, isError),
   });
   console.log(`ready ${stack.syncUrl}\npage  ${stack.pageUrl}`);
 
@@ -130,25 +134,4 @@ function wholeNumber(option: string, text: string): number {
 
 function badArgument(option: string, expected: string): SpriteSyncError {
   return new SpriteSyncError("config-invalid", `${option} takes ${expected}\n\n${USAGE}`);
-}
-
-function describe({ name, state, source, exit }: MachineChange): string {
-  const home = homeOfSprite(name) ?? name;
-  const how = exit?.signal ?? (exit?.code ? `exit code ${exit.code}` : undefined);
-  const words: Record<string, string> = {
-    created: "created",
-    started: "awake",
-    stopped: "asleep",
-    destroyed: "destroyed",
-  };
-  return `Sprite of ${home}: ${words[state] ?? state}${how ? ` (${how})` : ""}${source === "user" ? ", as asked" : ""}`;
-}
-
-function logEdge(line: string, isError: boolean): void {
-  try {
-    const { level, message, ...fields } = JSON.parse(line) as { level: "info"; message: string };
-    log[level](fields, `edge: ${message}`);
-  } catch {
-    log[isError ? "error" : "info"](`edge: ${line}`);
-  }
 }

@@ -9,7 +9,6 @@ import type { PlacementPolicy } from "../shared/placement.ts";
 import { packRelease } from "../sprite/release.ts";
 import { checkPort, lockData } from "./data-lock.ts";
 import { type EdgeHost, type ExtraWorker, type RateLimits, startEdgeHost } from "./edge-host.ts";
-import { freePort } from "./fleet/free-port.ts";
 import {
   type FleetHost,
   type MachineChange,
@@ -18,10 +17,11 @@ import {
   startFleetHost,
   startSpritesHost,
 } from "./fleet/index.ts";
+import { keptPort } from "./kept-port.ts";
 import { keptSecret } from "./kept-secret.ts";
 
 export interface StackOptions {
-  /** Port of the edge; 0 takes a free one. */
+  /** Port of the edge; 0 takes a free one, the same for the same data if it can. */
   readonly port?: number;
   /** Where everything is kept. Without it: a new directory that `close` removes. */
   readonly dataDir?: string | undefined;
@@ -89,7 +89,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const lock = await lockData(dataDir);
   // Sprites that an earlier stack left asleep verify passes with the key that they were given.
   const passKeys = await keptSecret(join(dataDir, "pass-key"), () => randomBytes(32).toString("hex"));
-  const port = options.port || (await freePort());
+  const port = options.port || (await keptPort(join(dataDir, "edge-port")));
   const { fleet, vars } = await startFleet(dataDir, passKeys, options);
   let edgeSettings = { ...vars, ...edgeVars(passKeys, port, options), ...options.edgeVars };
   const startEdge = () =>
@@ -159,6 +159,7 @@ async function startMachines(dataDir: string, passKeys: string, options: StackOp
       processRunner(spriteCommand(options), (spec, line) => options.onSpriteLine?.(spec.name, line)),
     appSecrets: { PASS_KEYS: passKeys },
     rateLimits: options.flyLimits ?? false,
+    proxyPort: await keptPort(join(dataDir, "fleet-port")),
     log: options.log,
     ...(options.onMachine && { onChange: options.onMachine }),
   });
@@ -186,6 +187,7 @@ async function startSprites(dataDir: string, options: StackOptions) {
   const fleet = await startSpritesHost({
     dataDir: join(dataDir, "sprites"),
     files: [release],
+    proxyPort: await keptPort(join(dataDir, "fleet-port")),
     env: { LOG_LEVEL: options.logLevel ?? "info" },
     log: options.log,
     ...(options.pauseAfterMs !== undefined && { idleMs: options.pauseAfterMs }),

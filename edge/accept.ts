@@ -1,6 +1,7 @@
 import { errorMessage } from "../shared/control.ts";
 import type { CoValueId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
+import { withFields } from "../shared/log.ts";
 import { spriteNameOf } from "../shared/sprite-name.ts";
 import { attachSprite } from "./attach.ts";
 import type { Client } from "./client.ts";
@@ -47,7 +48,7 @@ export function acceptSession(upgrade: Upgrade): Response {
 
 function sessionDeps(socket: WebSocket, { request, env, config, client }: Upgrade): SessionDeps {
   const id = crypto.randomUUID();
-  const log = workersLog(logOptions(config));
+  const log = withFields(workersLog(logOptions(config)), { session: id });
   const upgrade = { headers: { Upgrade: "websocket" } };
   const near = positionOf(request.cf);
   const { fleet, regions } = fleetOf(env);
@@ -72,7 +73,9 @@ function sessionDeps(socket: WebSocket, { request, env, config, client }: Upgrad
     coordinator,
     kv: { get: (key, options) => notes().get(key, options) },
     near,
-    isOutdated: (of, { image = "" }) => fleet.isOutdated?.({ name: spriteNameOf(of), image }) ?? false,
+    session: id,
+    isOutdated: (of, { image = "", url }) =>
+      fleet.isOutdated?.({ name: spriteNameOf(of), image, url }) ?? false,
   });
   const send = (frame: string) => {
     try {
@@ -105,7 +108,7 @@ function sessionDeps(socket: WebSocket, { request, env, config, client }: Upgrad
       return attachSprite(of, fresh, { locator, dial, ended: ended.signal });
     },
     watch: (of, boot, onAwake, pause) => {
-      const url = `https://coordinator/watch?boot=${encodeURIComponent(boot)}`;
+      const url = `https://coordinator/watch?boot=${encodeURIComponent(boot)}&session=${id}`;
       return watchSprite({ connect: () => coordinator(of).fetch(url, upgrade), onAwake, pause });
     },
     tellsSprites: new URL(request.url).searchParams.get("tell") === "sprites",

@@ -63,6 +63,12 @@ export interface CoordinationDeps {
 
 type Rules = Pick<typeof awakePeriods, "beginsWatching" | "wasMet">;
 
+/** The session that asked. */
+interface Asker {
+  readonly near: Position | undefined;
+  readonly session: string | undefined;
+}
+
 interface Trouble {
   readonly reply: Reply<never>;
   readonly until: number;
@@ -96,12 +102,13 @@ export class Coordination {
   /**
    * Where the Sprite is; created if there is none, woken if it sleeps. `fresh`: the caller could not reach it there.
    * @param near where the caller's browser is; a Sprite that has to be created gets the nearest region.
+   * @param session who asks, for the log; of several that ask at once, the first.
    */
-  async locate(home: GroupId, fresh: boolean, near?: Position): Promise<Reply<FreshPlace>> {
+  async locate(home: GroupId, fresh: boolean, near?: Position, session?: string): Promise<Reply<FreshPlace>> {
     if (this.#flight) return this.#flight;
     const now = this.#clock.now();
     if (this.#trouble && now < this.#trouble.until) return repeated(this.#trouble, now);
-    const flight = this.#locate(home, fresh, near);
+    const flight = this.#locate(home, fresh, { near, session });
     this.#flight = flight;
     // The session that asked first may leave: the others wait for the same flight, so it must not end with that request.
     this.#deps.keep(flight);
@@ -113,12 +120,13 @@ export class Coordination {
   }
 
   /** A session has met the Sprite in this period. */
-  async met(period: AwakePeriod): Promise<{ overtaken: boolean }> {
+  async met(period: AwakePeriod, session?: string): Promise<{ overtaken: boolean }> {
     const stored = await this.#deps.load();
     const { periods, news, overtaken } = this.#rules.wasMet(stored.periods, period);
     if (periods === stored.periods) return { overtaken };
     await this.#deps.save({ ...stored, periods });
     if (news) this.#deps.tellWatchers();
+    if (news) this.#logPeriod(stored.sprite, period, session);
     if (news && stored.sprite && period.version !== undefined) this.#upgrade(stored.sprite, period.version);
     return { overtaken };
   }
@@ -201,7 +209,13 @@ export class Coordination {
     return { sprite: stored.sprite, periods: stored.periods, without: stored.gate?.without ?? [] };
   }
 
-  async #locate(home: GroupId, fresh: boolean, near?: Position): Promise<Reply<FreshPlace>> {
+  /** The one line of a Sprite that was woken by its cached address: nobody has asked for it here. */
+  #logPeriod(sprite: SpriteRecord | undefined, { number, boot }: AwakePeriod, session?: string): void {
+    const fields = { home: sprite?.home, sprite: sprite?.name, period: number, boot, session };
+    this.#deps.log().info(fields, "a new awake period");
+  }
+
+  async #locate(home: GroupId, fresh: boolean, asker: Asker): Promise<Reply<FreshPlace>> {
     try {
       const stored = await this.#deps.load();
       const { sprite, periods } = stored;
@@ -210,7 +224,7 @@ export class Coordination {
       // Believed to be awake. An outdated one is looked at all the same: asleep, it would wake with its old image.
       if (sprite && periods.awake && !fresh && !this.#deps.fleet().fleet.isOutdated?.(sprite))
         return { ok: true, value: this.#placeOf(sprite, periods) };
-      const wake = this.#wake(home, sprite, near);
+      const wake = this.#wake(home, sprite, asker);
       const value = await withTimeout(wake, LIMITS.locateTimeoutMs, slowFleet(home), this.#clock.later);
       await this.#leaveLine(home, true);
       return { ok: true, value };
@@ -221,7 +235,7 @@ export class Coordination {
       const pause = error.retry ? (error.retryAfterMs ?? 0) : LIMITS.permanentTroubleMs;
       if (pause > 0) this.#trouble = { reply, until: this.#clock.now() + pause };
       const log = this.#deps.log();
-      const fields = { home, code: error.code, error: error.message };
+      const fields = { home, code: error.code, error: error.message, session: asker.session };
       // The line has told of those that wait.
       if (this.#waits) log.debug(fields, "the Sprite has to wait");
       else log.warn(fields, "could not create or wake the Sprite");
@@ -257,11 +271,7 @@ export class Coordination {
     await this.#deps.line?.ended(home, admitted).catch(() => undefined);
   }
 
-  async #wake(
-    home: GroupId,
-    known: SpriteRecord | undefined,
-    near: Position | undefined,
-  ): Promise<FreshPlace> {
+  async #wake(home: GroupId, known: SpriteRecord | undefined, { near, session }: Asker): Promise<FreshPlace> {
     const sprite = (known && (await this.#wakeKnown(known))) ?? (await this.#create(home, known, near));
     // Read only now: while the fleet worked, a session may have met a new period.
     const stored = await this.#deps.load();
@@ -273,7 +283,7 @@ export class Coordination {
     this.#deps.publish(home, place);
     // Before anybody has met the Sprite: the others dial while it boots.
     this.#deps.tellWatchers();
-    this.#deps.log().info({ home, sprite: sprite.name, region: sprite.region }, "Sprite woken");
+    this.#deps.log().info({ home, sprite: sprite.name, region: sprite.region, session }, "Sprite woken");
     return place;
   }
 

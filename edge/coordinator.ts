@@ -46,12 +46,12 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
       ended: (...end) => waitingRoomOf(this.env).ended(...end),
     },
   });
-  async locate(home: string, fresh: boolean, near?: Position): Promise<Reply<FreshPlace>> {
-    return this.#coordination.locate(parseHome(home), fresh, near);
+  async locate(home: string, fresh: boolean, near?: Position, session?: string): Promise<Reply<FreshPlace>> {
+    return this.#coordination.locate(parseHome(home), fresh, near, session);
   }
 
-  async met(period: AwakePeriod): Promise<{ overtaken: boolean }> {
-    return this.#coordination.met(period);
+  async met(period: AwakePeriod, session?: string): Promise<{ overtaken: boolean }> {
+    return this.#coordination.met(period, session);
   }
 
   async fellAsleep(boot: string, digest: Digest): Promise<void> {
@@ -76,13 +76,17 @@ export class Coordinator extends DurableObject<Env> implements CoordinatorApi {
    * no more can be held: the session tries again, and is told at once when it would have been.
    */
   override async fetch(request: Request): Promise<Response> {
-    const boot = new URL(request.url).searchParams.get("boot") ?? "";
+    const { searchParams } = new URL(request.url);
+    const boot = searchParams.get("boot") ?? "";
     const { 0: client, 1: server } = new WebSocketPair();
     try {
       const waits = await this.#coordination.watch(boot, () => this.ctx.acceptWebSocket(server));
       if (!waits) tell(server, 1);
     } catch (error) {
-      this.#log().warn({ error: String(error) }, "a session could not watch");
+      this.#log().warn(
+        { session: searchParams.get("session"), error: String(error) },
+        "a session could not watch",
+      );
       return new Response("no more watchers can be held", { status: 503 });
     }
     return new Response(null, { status: 101, webSocket: client });

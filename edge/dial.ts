@@ -27,9 +27,15 @@ export async function dialSprite(options: DialOptions): Promise<SpriteSocket> {
   const { home, place, session, keys, timeoutMs, ended } = options;
   const after = "after" in place ? place.after : undefined;
   const pass = await signPass({ home, session, after }, keys);
-  const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), timeoutMs);
-  const signal = AbortSignal.any([abort.signal, ended]);
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), timeoutMs);
+  const signal = AbortSignal.any([timeout.signal, ended]);
+  // The fetch has a signal of its own, that is let go of with the 101: workerd ties the socket to it for the socket's whole
+  // life, and would abort it with two lines of ERROR when the session ends, instead of letting us close it.
+  const fetching = new AbortController();
+  const stopFetching = () => fetching.abort();
+  if (ended.aborted) stopFetching();
+  signal.addEventListener("abort", stopFetching);
   try {
     // fetch takes http(s) for an upgrade, and allows headers, which `new WebSocket` does not (facts/cloudflare §1.5).
     const response = await fetch(`${place.url}/sync`, {
@@ -40,19 +46,21 @@ export async function dialSprite(options: DialOptions): Promise<SpriteSocket> {
         [PASS_HEADER]: pass,
       },
       redirect: "manual",
-      signal,
+      signal: fetching.signal,
     });
     const socket = response.webSocket;
     if (!socket) throw await refusal(response, home);
+    signal.removeEventListener("abort", stopFetching);
     return await greeted(socket, home, signal);
   } catch (error) {
     if (error instanceof SpriteSyncError) throw error;
-    const what = abort.signal.aborted ? `no hello within ${timeoutMs} ms` : String(error);
+    const what = timeout.signal.aborted ? `no hello within ${timeoutMs} ms` : String(error);
     throw new SpriteSyncError("transient", `the Sprite of ${home} could not be reached: ${what}`, {
       cause: error,
     });
   } finally {
     clearTimeout(timer);
+    signal.removeEventListener("abort", stopFetching);
   }
 }
 
@@ -69,6 +77,8 @@ const REFUSALS: Readonly<Record<number, ErrorCode>> = {
 
 async function refusal(response: Response, home: GroupId): Promise<SpriteSyncError> {
   const body = (await response.text()).slice(0, 200);
-  const code = REFUSALS[response.status] ?? "transient";
+  // A Sprite that cannot serve answers 503 and says why; so does a proxy in front of one that does not run.
+  const diskFails = response.status === 503 && body.startsWith("storage-failed: ");
+  const code = diskFails ? "storage-failed" : (REFUSALS[response.status] ?? "transient");
   return new SpriteSyncError(code, `the Sprite of ${home} answered ${response.status}: ${body}`);
 }

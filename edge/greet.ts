@@ -57,10 +57,11 @@ export function greeted(socket: DialledSocket, home: GroupId, signal: AbortSigna
     closeQuietly(socket, 1000, "not the Sprite that was dialled");
     reject(new SpriteSyncError("wrong-sprite", `what answered for ${home} is another Sprite, or none`));
   });
-  signal.addEventListener("abort", () => {
+  const giveUp = () => {
     closeQuietly(socket, 1000, "no hello in time");
     end(1006);
-  });
+  };
+  signal.addEventListener("abort", giveUp);
   const opened = (period: AwakePeriod): SpriteSocket => ({
     period,
     send: (frame) => {
@@ -76,5 +77,6 @@ export function greeted(socket: DialledSocket, home: GroupId, signal: AbortSigna
   });
   socket.binaryType = "arraybuffer";
   socket.accept();
+  if (signal.aborted) giveUp();
   return promise;
 }

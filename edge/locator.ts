@@ -22,6 +22,8 @@ export interface LocatorDeps {
   readonly isOutdated?: (home: GroupId, place: SpritePlace) => boolean;
   /** Where the session's browser is. */
   readonly near?: Position | undefined;
+  /** The edge's session id, for the coordinator's log. */
+  readonly session?: string;
   readonly places?: LRUCache<GroupId, SpritePlace>;
   readonly flights?: Map<GroupId, Promise<SpritePlace>>;
   readonly clock?: Clock;
@@ -35,6 +37,7 @@ export class Locator {
   readonly #flights: Map<GroupId, Promise<SpritePlace>>;
   readonly #clock: Clock;
   readonly #near: Position | undefined;
+  readonly #session: string | undefined;
   readonly #isOutdated: (home: GroupId, place: SpritePlace) => boolean;
   readonly #own = new Map<GroupId, Promise<SpritePlace>>();
   readonly #ended = Promise.withResolvers<never>();
@@ -46,6 +49,7 @@ export class Locator {
     this.#flights = deps.flights ?? isolateFlights;
     this.#clock = deps.clock ?? systemClock;
     this.#near = deps.near;
+    this.#session = deps.session;
     this.#isOutdated = deps.isOutdated ?? (() => false);
     // Nobody may be listening when the session ends.
     this.#ended.promise.catch(() => undefined);
@@ -95,7 +99,7 @@ export class Locator {
     // Meanwhile another session of this isolate may have reported the same.
     const known = this.#places.get(home)?.boot ?? place.boot;
     if (known !== period.boot) {
-      const answer = await this.#coordinator(home).met(period);
+      const answer = await this.#coordinator(home).met(period, this.#session);
       if (answer?.overtaken) {
         throw new SpriteSyncError("transient", `awake period ${period.number} of ${home} is not the newest`);
       }
@@ -138,9 +142,8 @@ export class Locator {
   }
 
   async #ask(home: GroupId, fresh: boolean): Promise<FreshPlace> {
-    const place = unwrapReply(
-      await this.#limited(this.#coordinator(home).locate(home, fresh, this.#near), LIMITS.locateTimeoutMs),
-    );
+    const asked = this.#coordinator(home).locate(home, fresh, this.#near, this.#session);
+    const place = unwrapReply(await this.#limited(asked, LIMITS.locateTimeoutMs));
     this.#remember(home, place);
     return place;
   }

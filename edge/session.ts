@@ -9,6 +9,7 @@ import { Budget } from "./budget.ts";
 import { ClientFlow } from "./client-flow.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
+import { DiskNews } from "./disk-news.ts";
 import { type DrainNote, readDrainNote } from "./drain.ts";
 import { Follow } from "./follow.ts";
 import { Interests } from "./interests.ts";
@@ -119,6 +120,7 @@ export class Session {
   readonly #flow: ClientFlow;
   readonly #wear: Wear;
   readonly #retirement: Retirement;
+  readonly #diskNews = new DiskNews();
   #movedAt = 0;
   #ended = false;
 
@@ -267,7 +269,8 @@ export class Session {
     return new this.#parts.Upstream(home, {
       dial: (of, fresh) => this.#slots(() => dial(of, fresh)),
       watch: (of, boot, onAwake) => watch(of, boot, onAwake, this.#pause),
-      onMessage: (from, message) => this.#router.spriteMessage(from, message),
+      onMessage: (from, message) =>
+        this.#diskNews.passes(from, message) && this.#router.spriteMessage(from, message),
       isNews: (content) => this.#router.isNews(content),
       onAttached: (of) => this.#router.attached(of),
       unacknowledged: (of) => this.#router.unacknowledged(of),
@@ -277,7 +280,8 @@ export class Session {
       repairs: (of) => this.#router.repairs(of),
       clogged: () => this.#flow.isClogged,
       ...(this.#deps.tellsSprites && { onState: this.#tellSprite }),
-      onTrouble: (_, error) => this.#outbox.push(errorMessage(error)),
+      onTrouble: (of, error) =>
+        this.#diskNews.passesTrouble(of, error) && this.#outbox.push(errorMessage(error, undefined, of)),
       now: this.#clock.now,
       later: (ms, action) => this.#later(ms, action),
       random: this.#clock.random,

@@ -24,13 +24,15 @@ export interface CoordinatorApi {
   /**
    * Where the Sprite is; created if there is none, woken if it sleeps. `fresh`: the caller could not reach it there.
    * @param near where the caller's browser is: a Sprite that has to be created is put near it.
+   * @param session who asks, for the log.
    */
-  locate(home: string, fresh: boolean, near?: Position): Promise<Reply<FreshPlace>>;
+  locate(home: string, fresh: boolean, near?: Position, session?: string): Promise<Reply<FreshPlace>>;
   /**
    * A session has met the Sprite in this awake period. Must be answered before the session uses the socket.
+   * @param session which one, for the log.
    * @returns `overtaken`: it must not use it at all, but ask where the Sprite is and dial it anew.
    */
-  met(period: AwakePeriod): Promise<{ readonly overtaken: boolean } | undefined>;
+  met(period: AwakePeriod, session?: string): Promise<{ readonly overtaken: boolean } | undefined>;
   /** The Sprite left this digest, the last thing it said in period `boot`. Whatever comes late or twice is ignored. */
   fellAsleep(boot: string, digest: Digest): Promise<void>;
   /**

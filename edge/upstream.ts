@@ -248,7 +248,9 @@ export class Upstream implements UpstreamPort {
     const { home, attempt } = { home: this.#home, attempt: "attempt" in this.#state && this.#state.attempt };
     this.#deps.log.warn({ home, attempt, code: error.code, error: error.message }, "attach failed");
     this.#trouble = error;
-    this.#on({ kind: "dialFailed", permanent: !error.retry, retryAfterMs: error.retryAfterMs ?? 0 });
+    // A disk that fails is told at once, too: it may last, and what the client writes is not stored meanwhile.
+    const tells = !error.retry || error.code === "storage-failed";
+    this.#on({ kind: "dialFailed", permanent: tells, retryAfterMs: error.retryAfterMs ?? 0 });
   }
 
   #receive(socket: SpriteSocket, data: unknown): void {

@@ -66,15 +66,35 @@ export function spriteMessage(home: GroupId, state: SpriteState): string {
 /**
  * Tells the other side which message was refused and why. Clients ignore it; people read it in the frame inspector.
  * @param id what the message was about; a longer text than any id is cut, and ends in "…".
+ * @param home whose Sprite cannot serve for now, whatever is asked of it.
  */
-export function errorMessage(error: SpriteSyncError, id?: string): string {
+export function errorMessage(error: SpriteSyncError, id?: string, home?: GroupId): string {
   const shown = id && id.length > SHOWN_ID_CHARS ? `${id.slice(0, SHOWN_ID_CHARS)}…` : id;
   return JSON.stringify({
     type: "error",
     code: error.code,
     id: shown?.toWellFormed(),
+    home,
     message: error.message,
   });
+}
+
+/**
+ * Whether the Sprite of `home` takes writes: `ok` ends what an error `storage-failed` of the same home began.
+ * @param home `undefined` where one server has all groups.
+ */
+export function storageMessage(home: GroupId | undefined, state: "ok"): string {
+  return JSON.stringify({ type: "storage", home, state });
+}
+
+/** @returns whether a disk is said to fail or to take writes again, and whose; `undefined` for any other text. */
+export function parseStorageNews(
+  text: string,
+): { readonly home: unknown; readonly fails: boolean } | undefined {
+  const { type, code, id, home, state } = JSON.parse(text) as Record<string, unknown>;
+  if (type === "storage" && state === "ok") return { home, fails: false };
+  if (type === "error" && code === "storage-failed" && id === undefined) return { home, fails: true };
+  return undefined;
 }
 
 /** A CoValue id has at most 30. */

@@ -112,6 +112,9 @@ export const LIMITS = {
 
   /** Default idle time before a Sprite sleeps. */
   sleepAfterSeconds: 30,
+  /** Pause before a Sprite's storage that did not open is tried again; doubles up to the second one. */
+  storageRetryMs: 250,
+  storageRetryMaxMs: 5_000,
   /** An upstream without a frame for this long is dead; Sprites ping every `pingIntervalMs`. */
   upstreamSilenceMs: 15_000,
   /** How long an ordered shutdown may take; below the 10 s of the Machine's stop_config. */

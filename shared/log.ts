@@ -8,3 +8,10 @@ export interface Log {
   warn(fields: LogFields, message: string): void;
   error(fields: LogFields, message: string): void;
 }
+
+/** `log`, with `fields` in every line; what a line says itself counts more. */
+export function withFields(log: Log, fields: LogFields): Log {
+  const write = (level: keyof Log) => (own: LogFields, message: string) =>
+    log[level]({ ...fields, ...own }, message);
+  return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+}

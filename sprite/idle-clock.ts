@@ -17,6 +17,8 @@ const LEAST_IDLE_MS = 2_000;
 export interface IdleClockDeps {
   /** 0 = never. */
   readonly sleepAfterMs: number;
+  /** How long a store that does not report keeps it awake; only tests give another time than `idle.ts`. */
+  readonly lostStoreMs?: number | undefined;
   readonly busyness: () => Busyness;
   /** Whether it is to be paused from outside, and must not fall asleep by itself. */
   readonly waitsForPause: () => boolean;
@@ -79,6 +81,11 @@ export class IdleClock {
   get #rule(): IdleRule {
     const sleepAfterMs = this.#deps.waitsForPause() ? Number.POSITIVE_INFINITY : this.#deps.sleepAfterMs;
     // Where nothing is checked, nothing is missed between checks either.
-    return { sleepAfterMs, stepMs: sleepAfterMs === 0 ? Number.POSITIVE_INFINITY : 2 * this.checkMs };
+    const { lostStoreMs } = this.#deps;
+    return {
+      sleepAfterMs,
+      lostStoreMs,
+      stepMs: sleepAfterMs === 0 ? Number.POSITIVE_INFINITY : 2 * this.checkMs,
+    };
   }
 }

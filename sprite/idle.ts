@@ -27,6 +27,8 @@ export interface IdleRule {
    * happened: that time proves nothing, and messages may wait in the sockets.
    */
   readonly stepMs: number;
+  /** {@link LOST_STORE_MS} unless given. */
+  readonly lostStoreMs?: number | undefined;
 }
 
 /**
@@ -48,7 +50,8 @@ export function evaluate(state: IdleState, now: number, busy: Busyness, rule: Id
   if (state.kind === "asleep" || rule.sleepAfterMs === 0) return state;
   if (busy.upgrades > 0 || busy.busyUpstreams > 0 || busy.queued > 0) return awakeAt(now);
   const quiet = quietMs(state, now, rule);
-  const needed = busy.pendingOnDisk > 0 ? rule.sleepAfterMs + LOST_STORE_MS : rule.sleepAfterMs;
+  const lostStoreMs = rule.lostStoreMs ?? LOST_STORE_MS;
+  const needed = busy.pendingOnDisk > 0 ? rule.sleepAfterMs + lostStoreMs : rule.sleepAfterMs;
   return quiet >= needed ? { kind: "asleep" } : { kind: "awake", quietMs: quiet, checkedAt: now };
 }
 

@@ -20,7 +20,9 @@ async function main(): Promise<void> {
   );
   // Loaded in this order: while RocksDB opens on its own thread, there is time to load everything else.
   const { openStorage } = await import("./storage/index.ts");
-  const storage = openStorage(config.data, { durability: config.durability });
+  const open = () => openStorage(config.data, { durability: config.durability });
+  let storage = open();
+  let tries = 0;
   // It may fail before the Sprite is there to say so; that must not end the process.
   storage.catch(() => undefined);
   const [{ makeBackups }, { openBed }, { routeCojsonLog }, { openGuestApi }, { PeriodCount }, { Sprite }] =
@@ -43,6 +45,7 @@ async function main(): Promise<void> {
       periods: new PeriodCount(`${config.data}.awake-periods`),
     },
     openStorage: async () => {
+      if (tries++ > 0) storage = open();
       const opened = await storage;
       log.info({ sinceStartMs: sinceStart() }, "storage open");
       return opened;

@@ -24,12 +24,14 @@ export type SpriteStorage = StorageAPI &
 
 export interface SpriteDeps {
   readonly role: Role;
-  /** Opens the storage. If it fails, the Sprite refuses everybody until it sleeps. */
+  /** Opens the storage. While it fails, the Sprite refuses everybody, and calls it again until it sleeps. */
   readonly openStorage: () => Promise<SpriteStorage>;
   /** It may listen already; the Sprite closes it. */
   readonly listener: Listener;
   /** 0 = never. */
   readonly sleepAfterMs: number;
+  /** As in `IdleClockDeps`. */
+  readonly lostStoreMs?: number;
   /** The edge's address for clients; without it foreign parent groups are not followed. */
   readonly syncUrl?: string | undefined;
   /** What a fleet has installed here, by the name that the fleet gave it. */

@@ -2,12 +2,14 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { WebSocket } from "ws";
 import { helloMessage } from "../shared/control.ts";
-import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
+import { SpriteSyncError } from "../shared/errors.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
+import { withFields } from "../shared/log.ts";
 import { signSpritePass } from "../shared/pass.ts";
 import type { Backups } from "./backups.ts";
 import { CatchUps } from "./catch-ups.ts";
 import { openCrypto } from "./crypto.ts";
+import { DiskNews } from "./disk-news.ts";
 import { Farewell, isMarked } from "./farewell.ts";
 import { checkPass } from "./gatekeeper.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -15,6 +17,7 @@ import { Hold } from "./hold.ts";
 import { type Home, openHome } from "./home.ts";
 import type { Busyness } from "./idle.ts";
 import { IdleClock } from "./idle-clock.ts";
+import { Opening } from "./opening.ts";
 import { Parents } from "./parents.ts";
 import { pageOfResidents, type ResidentsPage } from "./residents.ts";
 import { type Health, type Idleness, spriteHandlers } from "./server.ts";
@@ -37,13 +40,17 @@ type Phase = "opening" | "open" | "storage-failed" | "asleep" | "stopping";
  *
  * 1. It listens at once and lets upgrades wait for the storage: a cold start is a chain of waits that can overlap.
  * 2. Whatever the phase, a socket it refuses or closes says why.
+ * 3. A storage that does not open is tried again until it does, or until the Sprite sleeps.
+ * 4. It says that it sleeps only when nothing is left that the disk did not take; else that it restarts.
  */
 export class Sprite {
   /** Tells this awake period from others; a new one with each {@link wake}. */
   boot = randomUUID();
   private readonly deps: SpriteDeps;
-  /** Never rejects: nobody may be waiting when the storage turns out not to open. */
-  private readonly opening: Promise<Home | undefined>;
+  private readonly opening: Opening<Home>;
+  /** Aborts when it sleeps or stops. */
+  private readonly ended = new AbortController();
+  private readonly diskNews: DiskNews;
   private readonly upstreams = new Set<Upstream>();
   private readonly timers: NodeJS.Timeout[] = [];
   private phase: Phase = "opening";
@@ -67,14 +74,24 @@ export class Sprite {
   private constructor(deps: SpriteDeps) {
     this.deps = deps;
     this.heartbeat = new Heartbeat(this.upstreams, deps.log);
+    const home = deps.role.kind === "home" ? deps.role.home : undefined;
+    this.diskNews = new DiskNews(home, this.upstreams, deps.log);
     this.hold = deps.guest && new Hold(deps.guest, deps.log);
     this.idle = new IdleClock({
       sleepAfterMs: deps.sleepAfterMs,
+      lostStoreMs: deps.lostStoreMs,
       busyness: () => this.busyness(),
       waitsForPause: () => this.waitsForPause,
       isReady: () => this.backups?.readyToSleep() !== false,
     });
-    this.opening = this.open();
+    this.opening = new Opening({
+      open: () => this.open(),
+      onFailed: () => {
+        if (this.phase === "opening") this.phase = "storage-failed";
+      },
+      ended: this.ended.signal,
+      log: deps.log,
+    });
     deps.listener.serve(
       spriteHandlers({
         health: () => this.health(),
@@ -98,6 +115,7 @@ export class Sprite {
   }
 
   private checkDisk(): void {
+    this.diskNews.check(this.storage?.state);
     this.hold?.check(this.pendingStores + (this.backups?.running ? 1 : 0));
     if (this.phase === "open") this.backups?.check();
   }
@@ -108,23 +126,23 @@ export class Sprite {
     return this.closing;
   }
 
-  private async open(): Promise<Home | undefined> {
-    const { role, openStorage, log } = this.deps;
+  private async open(): Promise<Home> {
+    const { role, openStorage, backups } = this.deps;
+    // Together: the disk's thread works for the one, this thread for the other.
+    const crypto = openCrypto();
+    crypto.catch(() => undefined);
+    const storage = await openStorage();
     try {
-      // Together: the disk's thread works for the one, this thread for the other.
-      const [storage, crypto] = await Promise.all([openStorage(), openCrypto()]);
-      const home = openHome(role.kind === "home" ? role.home : undefined, storage, crypto);
-      this.backups = await this.deps.backups?.();
+      const home = openHome(role.kind === "home" ? role.home : undefined, storage, await crypto);
+      this.backups = await backups?.();
       this.home = home;
       this.storage = storage;
       this.beginPeriod(home, storage);
-      if (this.phase === "opening") this.phase = "open";
+      if (this.phase === "opening" || this.phase === "storage-failed") this.phase = "open";
       return home;
     } catch (error) {
-      if (this.phase === "opening") this.phase = "storage-failed";
-      const failure = toSpriteSyncError(error, "storage-failed");
-      log.error({ code: failure.code }, `the storage does not open: ${failure.message}`);
-      return undefined;
+      await Promise.resolve(storage.close()).catch(() => undefined);
+      throw error;
     }
   }
 
@@ -182,7 +200,7 @@ export class Sprite {
   private async residents(request: IncomingMessage, from: number): Promise<ResidentsPage> {
     await this.checkFleet(request);
     this.refuseUnlessAwake();
-    const home = await this.opening;
+    const home = await this.opening.latest;
     this.idle.touch();
     return pageOfResidents(home, this.storage, from);
   }
@@ -212,7 +230,8 @@ export class Sprite {
       // Begun while the storage opens; what it has to say matters only if that succeeds.
       const period = pass && role.kind === "home" ? role.periods.begin(pass.after) : undefined;
       if (period) this.counting = period.catch(() => undefined);
-      if (!(await this.opening)) {
+      // Who comes while it is tried again is not held up, and holds nothing up: visitors must not keep it from sleeping.
+      if (this.phase === "storage-failed" || !(await this.opening.latest)) {
         throw new SpriteSyncError("storage-failed", "the storage of this Sprite does not open; see its log");
       }
       // Only now: whoever has no pass must not be able to keep a Sprite awake, and billed. Nor those whom it refuses
@@ -240,20 +259,21 @@ export class Sprite {
       return;
     }
     const id = `${role.kind}-${++this.opened}`;
+    const ofSession = withFields(log, { upstream: id, session });
     const upstream = new Upstream({
       socket,
       id,
       home,
-      log,
+      log: ofSession,
       catchUps: role.kind === "home" ? this.catchUps : undefined,
       onActivity: () => this.idle.touch(),
       onClosed: (closed) => {
         this.upstreams.delete(closed);
-        log.info({ upstream: id, session }, "upstream closed");
+        ofSession.info({}, "upstream closed");
       },
     });
     this.upstreams.add(upstream);
-    log.info({ upstream: id, session }, "upstream opened");
+    ofSession.info({}, "upstream opened");
     if (role.kind === "home") {
       upstream.sendText(
         helloMessage({
@@ -264,6 +284,7 @@ export class Sprite {
         }),
       );
     }
+    this.diskNews.tell(upstream);
     upstream.ping(Date.now());
   }
 
@@ -285,16 +306,19 @@ export class Sprite {
   /** From here on nothing that arrives counts: what the edge sent and was not acknowledged, it sends again. */
   private async fallAsleep(why: string): Promise<void> {
     this.phase = "asleep";
+    this.ended.abort();
     this.deps.log.info({ upstreams: this.upstreams.size }, `${why}; going to sleep`);
     this.parents?.close();
     for (const upstream of this.upstreams) upstream.deafen();
     const [messenger] = this.upstreams;
     // After a failed write nobody knows what is on the disk.
-    const isSure = this.storage?.state?.kind !== "failed" && this.busyness().pendingOnDisk === 0;
+    const diskFails = this.storage?.state?.kind === "failed";
+    const isSure = !diskFails && this.busyness().pendingOnDisk === 0;
     // Of a period in which nobody came the coordinator has never heard.
     if (isSure && this.opened > 0)
       await this.farewell?.say(messenger && ((text) => messenger.sendAlone(text)));
-    this.closeUpstreams(CLOSE.asleep);
+    // What a failing disk did not take its clients have to bring again; nobody else would wake it for that.
+    this.closeUpstreams(diskFails && this.pendingStores > 0 ? CLOSE.restart : CLOSE.asleep);
     this.deps.onAsleep();
   }
 
@@ -305,9 +329,10 @@ export class Sprite {
 
   private async stop(): Promise<void> {
     if (this.phase !== "asleep") this.phase = "stopping";
+    this.ended.abort();
     for (const timer of this.timers) clearInterval(timer);
     this.closeUpstreams(CLOSE.restart);
-    const home = await this.opening;
+    const home = await this.opening.latest;
     if (home) {
       await waitWhile(() => home.ledger.pending > 0, LIMITS.shutdownMs / 2);
       await this.backups?.close(LIMITS.backupAtStopMs);

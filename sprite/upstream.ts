@@ -29,6 +29,7 @@ export interface UpstreamDeps {
   /** Unique among the upstreams of this process. */
   readonly id: string;
   readonly home: Home;
+  /** Names the upstream and its session in each line. */
   readonly log: Log;
   /** Of a Sprite behind the edge. */
   readonly catchUps?: CatchUps | undefined;
@@ -89,7 +90,7 @@ export class Upstream {
       this.unanswered = 0;
     });
     // "close" follows every error; without a listener a reset connection would end the process.
-    socket.on("error", (error) => deps.log.debug({ upstream: id, error: error.message }, "upstream failed"));
+    socket.on("error", (error) => deps.log.debug({ error: error.message }, "upstream failed"));
     socket.on("close", () => {
       this.detach();
       deps.onClosed(this);
@@ -194,7 +195,7 @@ export class Upstream {
   private receive(frame: unknown): void {
     if (this.closed) return;
     if (this.deaf) {
-      this.deps.log.info({ upstream: this.id }, "a frame came too late; it is repaired by the edge");
+      this.deps.log.info({}, "a frame came too late; it is repaired by the edge");
       return;
     }
     let texts: string[];
@@ -202,7 +203,7 @@ export class Upstream {
       texts = splitFrame(frame);
     } catch (error) {
       const { code, message } = toSpriteSyncError(error, "bad-frame");
-      this.deps.log.warn({ upstream: this.id, code }, "bad frame");
+      this.deps.log.warn({ code }, "bad frame");
       this.close(ERROR_TABLE[code].closeCode, message.slice(0, REASON_CHARS));
       return;
     }
@@ -223,7 +224,7 @@ export class Upstream {
   }
 
   private refuse(error: SpriteSyncError, id: string | undefined): void {
-    this.deps.log.warn({ upstream: this.id, code: error.code, covalue: parseCoValueId(id) }, error.message);
+    this.deps.log.warn({ code: error.code, covalue: parseCoValueId(id) }, error.message);
     this.sendText(errorMessage(error, id));
   }
 

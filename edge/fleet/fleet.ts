@@ -82,10 +82,10 @@ export interface Fleet {
   /** Resolves when the host runs. It may still not listen: readiness is a WebSocket hello, never a status. */
   wake(sprite: SpriteRecord): Promise<SpriteRecord>;
   /**
-   * Whether the next `wake` would give it another image: then it must not be woken behind the fleet's back, by its address.
-   * Left out by fleets that bring their Sprites up to date in another way.
+   * Whether the next `wake` would give it another image, or its address is of another configuration: then it must not be
+   * woken behind the fleet's back, by that address. Left out by fleets that bring their Sprites up to date in another way.
    */
-  isOutdated?(sprite: Pick<SpriteRecord, "name" | "image">): boolean;
+  isOutdated?(sprite: Pick<SpriteRecord, "name" | "image" | "url">): boolean;
   address(sprite: SpriteRecord): SpriteAddress;
   /**
    * Secret headers for one request to an address, to be added when it is dialled and kept nowhere.

@@ -63,7 +63,8 @@ export function createMachinesFleet(deps: MachinesFleetDeps): Fleet {
       const machine = await wakeMachine(sprite.id, { api, pause, upgrade, now: () => Date.now() });
       return recordOf(machine, sprite.home);
     },
-    isOutdated: (sprite) => isOutdated(sprite, upgradeDeps),
+    // All Machines are behind one address. A cache may still have that of an earlier configuration.
+    isOutdated: (sprite) => (sprite.url ?? appUrl) !== appUrl || isOutdated(sprite, upgradeDeps),
     address: (sprite) => ({ url: appUrl, headers: { [INSTANCE_HEADER]: sprite.id } }),
     // fly-proxy asks for nothing: the Sprite itself checks the pass.
     credentials: () => ({}),

@@ -17,7 +17,15 @@ const constructed: string[] = [];
 beforeAll(async () => {
   host = await startEdgeHost({
     port: await freePort(),
-    vars: { PASS_KEYS: "a-secret-for-tests-of-at-least-32-characters" },
+    vars: {
+      PASS_KEYS: "a-secret-for-tests-of-at-least-32-characters",
+      FLY_APP_NAME: "none",
+      FLY_APP_URL: "http://127.0.0.1:9",
+      FLY_API_URL: "http://127.0.0.1:9",
+      FLY_API_TOKEN: "none",
+      SPRITE_IMAGE: "none",
+      SYNC_URL: "ws://127.0.0.1:9/sync",
+    },
     entry: fileURLToPath(new URL("./sleeping-coordinators.ts", import.meta.url)),
     onLog: (line) => {
       const name = /constructed (\S+)/.exec(line)?.[1];

@@ -3,15 +3,25 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { PLATFORMS, type Platform, type Stack, type StackOptions, startStack } from "../../dev/stack.ts";
+import { levelOfWorkerd } from "../../dev/stack-log.ts";
 import type { CoValueId, GroupId } from "../../shared/ids.ts";
 import { spriteNameOf } from "../../shared/sprite-name.ts";
 import { openStorage } from "../../sprite/storage/index.ts";
 import { SPRITE_BUNDLE } from "./sprite-bundle.ts";
 import { type UntilOptions, until } from "./until.ts";
 
+export interface TestStackOptions extends Partial<StackOptions> {
+  /** What workerd itself rightly says of what the test does. */
+  readonly expectedErrors?: RegExp;
+}
+
 export interface TestStack extends Stack {
   /** What Sprites and the edge logged, to be shown when a test fails. */
   readonly lines: string[];
+  /** What of that is an ERROR: of the edge, of a Sprite, or of workerd itself. */
+  readonly errors: string[];
+  /** @throws Error when workerd itself logged an ERROR meanwhile: whatever happens to an edge, it handles it. */
+  close(): Promise<void>;
   machineOf(home: string): ReturnType<Stack["fleet"]["machines"]>[number];
   /** Where a Sprite can be visited past the edge, and what opens the fleet's own door, but no pass. */
   doorOf(home: string): { readonly url: string; readonly headers: Record<string, string> };
@@ -28,9 +38,13 @@ export const CREATE_CALL = TEST_FLEET === "machines" ? "Machines_create" : "crea
 /** Sprites pause as soon as nothing is connected: a test waits for it, where a person would not notice. */
 const PAUSE_AFTER_MS = 300;
 
+/** Marks what workerd says itself, in place of the Worker. */
+const WORKERD = "workerd";
+
 /** The whole product, with a temporary directory unless one is given. Verbose with TEST_LOG=1. */
-export async function startTestStack(options: Partial<StackOptions> = {}): Promise<TestStack> {
+export async function startTestStack(options: TestStackOptions = {}): Promise<TestStack> {
   const lines: string[] = [];
+  const errors: string[] = [];
   const start = performance.now();
   const keep = (line: string) => {
     lines.push(line);
@@ -49,10 +63,15 @@ export async function startTestStack(options: Partial<StackOptions> = {}): Promi
     },
     onSpriteLine: (sprite, line) => {
       keep(`${sprite} ${line}`);
+      if (line.startsWith('{"level":50,')) errors.push(`${sprite} ${line}`);
       options.onSpriteLine?.(sprite, line);
     },
     onEdgeLine: (line, isError) => {
       keep(`edge ${line}`);
+      if (line.startsWith('{"level":"error"')) errors.push(`edge ${line}`);
+      // "stack:" goes on with the line before it.
+      else if (!/^\{|^stack: /.test(line) && levelOfWorkerd(line, isError) === "error")
+        errors.push(`${WORKERD} ${line}`);
       options.onEdgeLine?.(line, isError);
     },
   });
@@ -64,6 +83,13 @@ export async function startTestStack(options: Partial<StackOptions> = {}): Promi
   };
   return Object.assign(Object.create(stack) as Stack, {
     lines,
+    errors,
+    async close() {
+      await stack.close();
+      const own = errors.filter((line) => line.startsWith(WORKERD) && !options.expectedErrors?.test(line));
+      if (own.length > 0)
+        throw new Error(`workerd logged ${own.length} lines of ERROR:\n${own.slice(0, 6).join("\n")}`);
+    },
     machineOf,
     doorOf: (home: string) => {
       const { appUrl, token } = stack.fleet;

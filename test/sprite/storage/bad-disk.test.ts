@@ -6,7 +6,17 @@ import type { GroupId } from "../../../shared/ids.ts";
 import { SPRITE_BUNDLE } from "../../support/sprite-bundle.ts";
 import { until } from "../../support/until.ts";
 import { SpriteProcess } from "../crash/sprite-process.ts";
-import { asGroupId, connect, dial, loadFresh, newAccount, newGroup, PASS_SECRET } from "../support.ts";
+import {
+  asGroupId,
+  connect,
+  dial,
+  listen,
+  loadFresh,
+  newAccount,
+  newGroup,
+  PASS_SECRET,
+  startSprite,
+} from "../support.ts";
 import { failingDisk, fillDisk, NO_MOUNT, remount, smallDisk } from "./small-disk.ts";
 
 const VALUE = "x".repeat(40_000);
@@ -173,6 +183,101 @@ test("a Sprite that starts on a read-only disk refuses with the reason, and slee
 
   remount(disk, "rw");
   await servesAll(await client.start(), client);
+});
+
+for (const { how, spoil, mend } of [
+  { how: "full", spoil: fillDisk, mend: (disk: string) => rmSync(join(disk, "ballast")) },
+  {
+    how: "read-only",
+    spoil: (disk: string) => remount(disk, "ro"),
+    mend: (disk: string) => remount(disk, "rw"),
+  },
+]) {
+  test(`a Sprite that starts on a ${how} disk opens its store by itself once that can be done, with all it had`, async ({
+    skip,
+  }) => {
+    const disk = smallDisk(48);
+    if (disk === undefined) return skip(NO_MOUNT);
+    const client = clientOf(disk);
+    const first = await client.start();
+    for (let n = 0; n < 10; n++) client.write();
+    await (await client.connect(first)).synced();
+    await first.process.kill();
+    spoil(disk);
+    const sprite = await client.start();
+    expect(await refusalOf(sprite)).toMatch(/^503 storage-failed: /);
+    const reasons = () => sprite.process.lastWords.split("\n").filter((line) => /does not open/.test(line));
+    expect(reasons()).toHaveLength(1);
+
+    mend(disk);
+    await until(async () => (await sprite.health()).code === 200, { what: "the storage opening" });
+    expect(await sprite.health()).toEqual({ code: 200, status: "open", storage: "ok" });
+    await servesAll(sprite, client);
+    expect(reasons()).toHaveLength(1);
+  });
+}
+
+test("who is attached hears when the disk begins to fail and when it ends, whoever comes meanwhile hears it first", async ({
+  skip,
+}) => {
+  const disk = smallDisk(48);
+  if (disk === undefined) return skip(NO_MOUNT);
+  const client = clientOf(disk);
+  const sprite = await client.start();
+  const edge = await listen(sprite);
+  const writer = await client.connect(sprite);
+  const ok = { type: "storage", home: sprite.home, state: "ok" };
+  const failed = { type: "error", code: "storage-failed", home: sprite.home };
+  await until(() => edge.of("storage").length === 1, { what: "the state of the disk" });
+  expect(edge.of("storage")).toEqual([ok]);
+
+  const ballast = fillDisk(disk);
+  await until(
+    () => {
+      client.write();
+      return edge.of("error").length > 0;
+    },
+    { what: "word of the full disk" },
+  );
+  expect(edge.of("error")).toEqual([expect.objectContaining(failed)]);
+  const late = await listen(sprite);
+  await until(() => late.heard.length >= 3, { what: "a hello, the state of the disk and a ping" });
+  expect(JSON.parse(late.heard[1] ?? "")).toMatchObject(failed);
+  expect(writer.acknowledged()).toBeLessThan(client.written);
+
+  // The writer stays connected, and does nothing more.
+  rmSync(ballast);
+  await writer.synced();
+  await until(() => edge.of("storage").length === 2 && late.of("storage").length === 1, { what: "the end" });
+  expect([...edge.of("storage"), ...late.of("storage")]).toEqual([ok, ok, ok]);
+  expect(edge.of("error")).toHaveLength(1);
+  await sprite.process.kill();
+  const restarted = await loadFresh(await client.start(), client.map.id);
+  expect(Object.keys(restarted.toJSON() ?? {})).toHaveLength(client.written);
+});
+
+test("a Sprite does not say that it sleeps while its disk fails and something is not stored: it says that it restarts", async ({
+  skip,
+}) => {
+  const disk = smallDisk(48);
+  if (disk === undefined) return skip(NO_MOUNT);
+  const alice = newAccount();
+  const group = newGroup(alice);
+  const map: RawCoMap = group.createMap();
+  const sprite = await startSprite(group.id, { directory: disk, sleepAfterMs: 1_000, lostStoreMs: 500 });
+  const edge = await listen(sprite);
+  await connect(alice.core.node, sprite);
+  fillDisk(disk);
+  let written = 0;
+  await until(
+    () => {
+      map.set(`key${written++}`, VALUE, "trusting");
+      return edge.of("error").length > 0;
+    },
+    { what: "word of the full disk" },
+  );
+  expect(await edge.closed).toEqual([1012, sprite.sprite.boot]);
+  rmSync(join(disk, "ballast"));
 });
 
 test("a Sprite that starts on a read-only disk without a store on it refuses with the reason", async ({
