@@ -67,7 +67,7 @@ export class Admission {
   /** @throws SpriteSyncError `bad-message` */
   receive(message: Message): void {
     if (message.action === "control") return;
-    const read = readSyncMessage(message);
+    const read = readSyncMessage(message, this.deps.home.keys);
     if ("batch" in message) {
       this.deps.deliver(read);
       return;
