@@ -16,7 +16,11 @@ export interface SpriteCrypto {
  * (facts/storage §2.3), and `createSync` spares the fetch of a data: URL.
  */
 export async function openCrypto(): Promise<SpriteCrypto> {
-  const plain = await openPlainCrypto();
+  return fenced(await openPlainCrypto());
+}
+
+/** The same crypto, changed so that it takes only keys that are some. */
+export function fenced(plain: CryptoProvider): SpriteCrypto {
   const keys = new KeyCheck(plain);
   return { provider: withAtomicSessionMaps(withCheckedSecrets(plain), keys), keys };
 }
@@ -37,7 +41,7 @@ async function openPlainCrypto(): Promise<CryptoProvider> {
  * sealers are then what a member wrote: of any type and length, and native code decodes base58 in time that grows with the
  * square of its length. Changes `crypto`.
  */
-export function withCheckedSecrets<Crypto extends CryptoProvider>(crypto: Crypto): Crypto {
+function withCheckedSecrets(crypto: CryptoProvider): CryptoProvider {
   const decryptRaw: CryptoProvider["decryptRaw"] = crypto.decryptRaw.bind(crypto);
   const unseal: CryptoProvider["unseal"] = crypto.unseal.bind(crypto);
   const fenced: Pick<CryptoProvider, "decryptRaw" | "unseal"> = {

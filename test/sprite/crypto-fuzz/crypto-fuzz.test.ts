@@ -1,0 +1,79 @@
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { FUNCTIONS, HASHER, loadAddon, METHODS } from "./surface.ts";
+
+/** Each run is a session map with up to four calls, and one other call. */
+const RUNS = Number(process.env.CRYPTO_FUZZ_RUNS ?? 1_500);
+const SEED = Number(process.env.CRYPTO_FUZZ_SEED ?? 20261128);
+const CHILD = fileURLToPath(new URL("child.ts", import.meta.url));
+/** How many of the calls that the fence refuses are made without it, each in a process of its own. */
+const CONFIRMED = 4;
+
+interface Outcome {
+  readonly end: number | string | null;
+  readonly lines: readonly string[];
+  /** What the process said when it ended. */
+  readonly said: string;
+}
+
+/** One process that makes the calls. */
+async function fuzz(surface: string, ...more: string[]): Promise<Outcome> {
+  const args = ["--surface", surface, "--seed", String(SEED), "--runs", String(RUNS), ...more];
+  const child = spawn(process.execPath, [CHILD, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let out = "";
+  let said = "";
+  child.stdout.on("data", (data) => {
+    out += data;
+  });
+  child.stderr.on("data", (data) => {
+    said += data;
+  });
+  const end = await new Promise<number | string | null>((resolve) =>
+    child.once("close", (code, signal) => resolve(signal ?? code)),
+  );
+  return { end, lines: out.trimEnd().split("\n"), said };
+}
+
+test("the fuzz knows every function that cojson's addon exports, and every method of its classes", () => {
+  const addon = loadAddon();
+  const classes = { Blake3Hasher: HASHER, SessionMap: METHODS };
+  expect(Object.keys(addon).sort()).toEqual([...Object.keys(FUNCTIONS), ...Object.keys(classes)].sort());
+  for (const [name, methods] of Object.entries(classes)) {
+    const { prototype } = addon[name] as { prototype: object };
+    const own = Object.getOwnPropertyNames(prototype).filter((method) => method !== "constructor");
+    expect(own.sort()).toEqual(Object.keys(methods).sort());
+  }
+});
+
+test(`nothing but a signer that the fence refuses aborts the addon (${RUNS} runs)`, async () => {
+  const all = await fuzz("addon");
+  expect({ end: all.end, last: all.lines.at(-1), said: all.said }).toEqual({
+    end: 0,
+    last: "done",
+    said: "",
+  });
+  for (const name of [...Object.keys(FUNCTIONS), ...Object.keys(METHODS), ...Object.keys(HASHER)]) {
+    expect(all.lines.some((line) => line.startsWith("call") && line.endsWith(` ${name}`))).toBe(true);
+  }
+  const refused = all.lines.filter((line) => line.startsWith("refused"));
+  expect(refused.length).toBeGreaterThan(CONFIRMED);
+  // This is why there is a fence. When none of them aborts any more, cojson has mended it.
+  const ends: (number | string | null)[] = [];
+  for (const line of refused.slice(0, CONFIRMED)) {
+    const [, number = ""] = line.split(" ");
+    const { end, said } = await fuzz("addon", "--from", number, "--refused", number);
+    if (end === "SIGABRT") expect(said).toContain("Invalid public key");
+    ends.push(end);
+  }
+  expect(ends).toContain("SIGABRT");
+});
+
+test.each(["native", "wasm"])(
+  `no argument ends a process whose %s crypto is a Sprite's (${RUNS} runs)`,
+  async (surface) => {
+    const { end, lines, said } = await fuzz(surface);
+    expect({ end, last: lines.at(-1), said }).toEqual({ end: 0, last: "done", said: "" });
+    expect(lines.some((line) => line.startsWith("refused"))).toBe(false);
+  },
+);
