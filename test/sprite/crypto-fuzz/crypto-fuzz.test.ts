@@ -7,6 +7,7 @@ import { FUNCTIONS, HASHER, loadAddon, METHODS } from "./surface.ts";
 const RUNS = Number(process.env.CRYPTO_FUZZ_RUNS ?? 1_500);
 const SEED = Number(process.env.CRYPTO_FUZZ_SEED ?? 20261128);
 const CHILD = fileURLToPath(new URL("child.ts", import.meta.url));
+const TIMEOUT_MS = 90_000 + RUNS * 20;
 /** How many of the calls that the fence refuses are made without it, each in a process of its own. */
 const CONFIRMED = 4;
 
@@ -46,7 +47,9 @@ test("the fuzz knows every function that cojson's addon exports, and every metho
   }
 });
 
-test(`nothing but a signer that the fence refuses aborts the addon (${RUNS} runs)`, async () => {
+test(`nothing but a signer that the fence refuses aborts the addon (${RUNS} runs)`, {
+  timeout: TIMEOUT_MS,
+}, async () => {
   const all = await fuzz("addon");
   expect({ end: all.end, last: all.lines.at(-1), said: all.said }).toEqual({
     end: 0,
@@ -71,6 +74,7 @@ test(`nothing but a signer that the fence refuses aborts the addon (${RUNS} runs
 
 test.each(["native", "wasm"])(
   `no argument ends a process whose %s crypto is a Sprite's (${RUNS} runs)`,
+  { timeout: TIMEOUT_MS },
   async (surface) => {
     const { end, lines, said } = await fuzz(surface);
     expect({ end, last: lines.at(-1), said }).toEqual({ end: 0, last: "done", said: "" });
