@@ -5,6 +5,8 @@ import type { CoValueId } from "../../shared/ids.ts";
 const bytes = (length: number, first: number, rest = 0) =>
   Uint8Array.from({ length }, (_, at) => (at ? rest : first));
 const SEALER = `sealer_z${base58.encode(bytes(32, 9, 9))}`;
+/** A point, and none of small order, for which a signature may be guessed: Ed25519's base point. */
+const POINT = base58.encode(bytes(32, 0x58, 0x66));
 /** Some 32 bytes that are no Ed25519 point. */
 const NO_POINT = base58.encode(bytes(32, 2));
 
@@ -17,10 +19,7 @@ export const HOSTILE_AGENTS: Readonly<Record<string, readonly [agent: string, ca
   "a signer of thousands of digits": [`${SEALER}/signer_z${"z".repeat(4_000)}`, "the signer"],
   "a signer with a digit that base58 has not": [`${SEALER}/signer_z${"I".repeat(43)}`, "the signer"],
   "a signer without its prefix": [`${SEALER}/signer_${NO_POINT}`, "the signer"],
-  "a sealer of 31 bytes": [
-    `sealer_z${base58.encode(bytes(31, 9, 9))}/signer_z${base58.encode(bytes(32, 0))}`,
-    "the sealer",
-  ],
+  "a sealer of 31 bytes": [`sealer_z${base58.encode(bytes(31, 9, 9))}/signer_z${POINT}`, "the sealer"],
 };
 
 /** Content with a header, as anybody may send it. */
