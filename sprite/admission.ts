@@ -76,7 +76,7 @@ export class Admission {
       this.deps.reply(answerImpossible(message));
       return;
     }
-    const read = readSyncMessage(message);
+    const read = readSyncMessage(message, this.deps.home.keys);
     if ("batch" in message) {
       this.deps.deliver(read);
       return;

@@ -2,7 +2,9 @@ import { type CoValueCore, type CryptoProvider, LocalNode, type PeerState, type 
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { emptyKnownState, type KnownState } from "../shared/known-state.ts";
 import { LIMITS } from "../shared/limits.ts";
+import type { SpriteCrypto } from "./crypto.ts";
 import { DroppedMessages } from "./dropped-messages.ts";
+import type { KeyCheck } from "./key-check.ts";
 import { Residence } from "./residence.ts";
 import { followStores, type StoreLedger } from "./store-ledger.ts";
 import { Touched } from "./touched.ts";
@@ -24,6 +26,8 @@ export interface Home {
   readonly ledger: StoreLedger;
   readonly residence: Residence;
   readonly dropped: DroppedMessages;
+  /** Which keys its crypto can read. */
+  readonly keys: KeyCheck;
   /** What its digest will tell when the Sprite falls asleep. */
   readonly touched: Touched;
   isInMemory(id: CoValueId | RawCoID): boolean;
@@ -45,8 +49,8 @@ export interface Home {
  * @param home whose CoValues live here; `undefined` for all.
  * @param storage open; from now on this home's alone.
  */
-export function openHome(home: GroupId | undefined, storage: StorageAPI, crypto: CryptoProvider): Home {
-  const node = createNode(crypto);
+export function openHome(home: GroupId | undefined, storage: StorageAPI, crypto: SpriteCrypto): Home {
+  const node = createNode(crypto.provider);
   const touched = new Touched(LIMITS.digestValues);
   const followed = followStores(touched.follow(storage));
   node.setStorage(followed.storage);
@@ -84,12 +88,13 @@ export function openHome(home: GroupId | undefined, storage: StorageAPI, crypto:
     dropped: new DroppedMessages(node),
     takesHeader(id, header) {
       try {
-        crypto.createSessionMap(rawId(id), JSON.stringify(header));
+        crypto.provider.createSessionMap(rawId(id), JSON.stringify(header));
         return true;
       } catch {
         return false;
       }
     },
+    keys: crypto.keys,
     touched,
     available,
     load(id) {

@@ -1,4 +1,6 @@
 import type { CryptoProvider } from "cojson";
+import { isKeySecret, isSignatureShape } from "../shared/agent-keys.ts";
+import { KeyCheck } from "./key-check.ts";
 
 type SessionMap = ReturnType<CryptoProvider["createSessionMap"]>;
 type CreateSessionMap = CryptoProvider["createSessionMap"];
@@ -12,22 +14,29 @@ type Arguments<Name extends keyof SessionMap> = Parameters<SessionMap[Name]>;
  * something and replays what it had accepted into a new one. That costs time in proportion to the CoValue's size, so
  * whoever hands over messages must bound how many rejections one peer may cause.
  *
- * Invariant: `map` never has seen a batch that it rejected.
+ * 1. `map` never has seen a batch that it rejected.
+ * 2. No signer, signature or read key reaches it that does not decode: it ends the process for such a signer
+ *    ({@link KeyCheck}), and decodes base58 of any length in time that grows with its square. This is the last fence: what
+ *    comes from the disk, a backup, an import or another server has passed no other.
  */
 class AtomicSessionMap implements SessionMap {
   private readonly create: () => SessionMap;
+  private readonly keys: KeyCheck;
   private map: SessionMap;
   /** Who signs each coSession; cojson forgets it, and a replay has to verify, because only that moves the hash. */
   private readonly signers = new Map<string, string | undefined>();
   private streaming: string | undefined;
 
-  constructor(create: () => SessionMap) {
+  constructor(create: () => SessionMap, keys: KeyCheck) {
     this.create = create;
+    this.keys = keys;
     this.map = create();
   }
 
   addTransactions(...batch: Arguments<"addTransactions">): void {
-    const [coSession, signer, , , skipVerify] = batch;
+    const [coSession, signer, , signature, skipVerify] = batch;
+    if (signer !== undefined && !this.keys.isSigner(signer)) throw new Error("the signer is not a key");
+    if (!isSignatureShape(signature)) throw new Error("the signature is none");
     try {
       this.map.addTransactions(...batch);
     } catch (error) {
@@ -111,17 +120,24 @@ class AtomicSessionMap implements SessionMap {
   isDeleted() {
     return this.map.isDeleted();
   }
+  // The read key may be what a member has written into a group as `key_z…_for_everyone`: any JSON.
   decryptTransaction(...args: Arguments<"decryptTransaction">) {
-    return this.map.decryptTransaction(...args);
+    return isKeySecret(args[2]) ? this.map.decryptTransaction(...args) : undefined;
   }
   decryptTransactionMeta(...args: Arguments<"decryptTransactionMeta">) {
-    return this.map.decryptTransactionMeta(...args);
+    return isKeySecret(args[2]) ? this.map.decryptTransactionMeta(...args) : undefined;
   }
 }
 
-/** Makes every CoValue of a node with this `crypto` keep its state when it rejects a batch. Changes `crypto`. */
-export function withAtomicSessionMaps<Crypto extends CryptoProvider>(crypto: Crypto): Crypto {
+/**
+ * Makes every CoValue of a node with this `crypto` keep its state when it rejects a batch, and the crypto take only keys
+ * that are some. Changes `crypto`.
+ */
+export function withAtomicSessionMaps<Crypto extends CryptoProvider>(
+  crypto: Crypto,
+  keys: KeyCheck = new KeyCheck(crypto),
+): Crypto {
   const create: CreateSessionMap = crypto.createSessionMap.bind(crypto);
-  const createAtomic: CreateSessionMap = (...args) => new AtomicSessionMap(() => create(...args));
+  const createAtomic: CreateSessionMap = (...args) => new AtomicSessionMap(() => create(...args), keys);
   return Object.assign(crypto, { createSessionMap: createAtomic });
 }

@@ -1,16 +1,20 @@
 import type { SyncMessage } from "cojson";
+import { isSignatureShape } from "../shared/agent-keys.ts";
 import { SpriteSyncError } from "../shared/errors.ts";
+import type { CoValueHeader } from "../shared/header.ts";
 import { isCoValueId } from "../shared/ids.ts";
 import type { Message } from "../shared/messages.ts";
+import type { KeyCheck } from "./key-check.ts";
 
 /**
  * A message as cojson's node takes it, every member that the node touches checked: cojson trusts its peers' shapes and
- * would throw, or store, what does not fit. Call it on what `parseMessage` accepted, which has checked the envelope.
+ * would throw, or store, what does not fit, and its crypto ends the process for a signer that is no key. Call it on what
+ * `parseMessage` accepted, which has checked the envelope.
  * @throws SpriteSyncError `bad-message`, naming the member; never quoting its value.
  */
-export function readSyncMessage(message: Message): SyncMessage {
+export function readSyncMessage(message: Message, keys: KeyCheck): SyncMessage {
   const parsed: unknown = JSON.parse(message.text);
-  if (message.action === "content") checkContent(parsed as ContentShape);
+  if (message.action === "content") checkContent(parsed as ContentShape, keys);
   return parsed as SyncMessage;
 }
 
@@ -22,23 +26,21 @@ export function isReattach(message: SyncMessage): boolean {
 /** What `parseMessage` has made sure of. */
 interface ContentShape {
   priority?: unknown;
-  header?: { meta?: Record<string, unknown> | null } | null;
+  header?: CoValueHeader | null;
   new: Record<string, { lastSignature?: unknown; newTransactions: unknown[] }>;
 }
 
-const SIGNATURE = /^signature_z[1-9A-HJ-NP-Za-km-z]{1,100}$/;
-
-function checkContent({ priority, header, new: coSessions }: ContentShape): void {
+function checkContent({ priority, header, new: coSessions }: ContentShape, keys: KeyCheck): void {
   if (typeof priority !== "number") throw bad("priority", "a number");
   // A branch: the node would wait for ever for a source that cannot exist.
   const source = header?.meta?.source;
   if (source !== undefined && source !== null && !isCoValueId(source))
     throw bad("meta.source", "a CoValue id");
-  for (const { lastSignature, newTransactions } of Object.values(coSessions)) {
+  if (header) keys.checkHeader(header);
+  for (const [coSession, { lastSignature, newTransactions }] of Object.entries(coSessions)) {
+    keys.checkCoSession(coSession);
     // cojson sends no coSession without transactions, so there is always a signature to check.
-    if (typeof lastSignature !== "string" || !SIGNATURE.test(lastSignature)) {
-      throw bad("lastSignature", "a signature (signature_z…)");
-    }
+    if (!isSignatureShape(lastSignature)) throw bad("lastSignature", "a signature (signature_z…)");
     for (const transaction of newTransactions) checkTransaction(transaction);
   }
 }

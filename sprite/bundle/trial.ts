@@ -111,7 +111,7 @@ function listeningPort(sprite: ChildProcess, words: string[]): Promise<number> {
 
 /** A group with a value in it, and the account that made them. */
 async function makeSample(): Promise<Sample> {
-  const crypto = await openCrypto();
+  const { provider: crypto } = await openCrypto();
   const { node } = await LocalNode.withNewlyCreatedAccount({ creationProps: { name: "build" }, crypto });
   const group = node.createGroup();
   const map = group.createMap();

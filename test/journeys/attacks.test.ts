@@ -2,6 +2,7 @@ import type { RawCoMap } from "cojson";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PASS_HEADER, parsePassKeys, signPass } from "../../shared/pass.ts";
 import { type Client, startClient } from "../support/client.ts";
+import { accountOf, HOSTILE_AGENTS, valueBy } from "../support/hostile-keys.ts";
 import { contentOf, idOf, newNode } from "../support/real-values.ts";
 import { startTestStack, storedIds, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
@@ -107,6 +108,29 @@ describe("somebody who means harm", () => {
       "the answer",
     );
     expect(answer).toEqual({ action: "known", id: stranger.id, header: false, sessions: {} });
+  });
+
+  test("cannot end a Sprite with keys that are none, whose only aim is its crypto", async () => {
+    const attacker = await openWire(stack.syncUrl);
+    for (const [what, [agent, cause]] of Object.entries(HOSTILE_AGENTS)) {
+      const value = valueBy(agent, group.id, what);
+      attacker.send(value);
+      const refusal = await attacker.next(
+        ({ type, id }) => type === "error" && id === value.id,
+        `a refusal: ${what}`,
+      );
+      expect(refusal).toMatchObject({ code: "bad-message" });
+      expect(refusal.message).toContain(`${cause} in the session id is not a key`);
+    }
+    // A writer of this group who is an account, and that is none.
+    const account = accountOf(HOSTILE_AGENTS["a signer that is no point"]?.[0] ?? "");
+    attacker.send(account, valueBy(account.id, group.id, "by an account"));
+    await attacker.next(({ type, id }) => type === "error" && id === account.id, "the account's refusal");
+    await ownerIsWell();
+    expect(attacker.closed()).toBeUndefined();
+    expect(stack.machineOf(group.id).state).toBe("started");
+    expect(stack.lines.filter((line) => line.startsWith("machine") && line.includes("stopped"))).toEqual([]);
+    await attacker.close();
   });
 
   test("loses the socket for a binary or an oversized frame, and nobody else does", async () => {

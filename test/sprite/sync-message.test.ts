@@ -2,8 +2,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SpriteSyncError } from "../../shared/errors.ts";
 import { parseMessage } from "../../shared/messages.ts";
+import { KeyCheck } from "../../sprite/key-check.ts";
 import { isReattach, readSyncMessage } from "../../sprite/sync-message.ts";
-import { contentOf, newAccount, newGroup } from "./support.ts";
+import { contentOf, crypto, newAccount, newGroup } from "./support.ts";
 
 const account = newAccount();
 const group = newGroup(account);
@@ -13,7 +14,8 @@ map.set("secret", 2, "private");
 const [genuine] = contentOf(account.core.node, map.id);
 const [coSession, batch] = Object.entries(genuine?.new ?? {})[0] ?? [];
 
-const read = (message: unknown) => readSyncMessage(parseMessage(JSON.stringify(message)));
+const keys = new KeyCheck(crypto);
+const read = (message: unknown) => readSyncMessage(parseMessage(JSON.stringify(message)), keys);
 const withBatch = (changes: object) => ({ ...genuine, new: { [coSession ?? ""]: { ...batch, ...changes } } });
 const withTransaction = (changes: object) =>
   withBatch({

@@ -6,6 +6,7 @@ export interface WireMessage {
   readonly type?: string;
   readonly id?: string;
   readonly code?: string;
+  readonly message?: string;
   readonly header?: unknown;
   readonly sessions?: Record<string, number>;
   readonly isCorrection?: boolean;
