@@ -1,10 +1,15 @@
+import { emptyKnownState, knownStateMessage } from "../shared/known-state.ts";
 import { LIMITS } from "../shared/limits.ts";
 import { Budget, type Outer } from "./budget.ts";
 import type { Clock } from "./clock.ts";
 import { Flow } from "./flow.ts";
+import type { ValueMessage } from "./intake.ts";
+import { isMarkId } from "./marks.ts";
 
 export interface ClientFlowDeps {
   readonly send: (frame: string) => void;
+  /** Sends one message of our own. */
+  readonly reply: (message: string) => void;
   /** `isClogged` has changed. */
   readonly onChange: () => void;
   readonly bounds: Readonly<Record<"clientUnreadBytes" | "clientUnreadMaxBytes" | "markBytes", number>>;
@@ -31,7 +36,7 @@ export class ClientFlow {
     this.#budget = new Budget(deps.bounds.clientUnreadBytes, deps.around);
     const { markBytes } = deps.bounds;
     const { now, random } = deps.clock;
-    this.#flow = new Flow({ send: deps.send, markBytes, budget: this.#budget, now, random });
+    this.#flow = new Flow({ send: deps.send, markBytes, budget: this.#budget, now, random, findsOut: true });
   }
 
   get unread(): number {
@@ -55,9 +60,22 @@ export class ClientFlow {
     if (!this.#clogged && this.#isOver(this.#deps.bounds.clientUnreadBytes)) this.#change(true);
   }
 
-  /** The client acknowledged a reconciliation: perhaps one of our marks. */
-  answered(batch: string): void {
-    if (!this.#flow.answered(batch)) return;
+  /**
+   * Takes what the client says about the value of a mark: it answers the mark, or loads the value at the beginning of a
+   * connection (cojson before 0.20), which would otherwise wait for an answer.
+   * @returns whether it was about one, and so nobody else's business.
+   */
+  takes(message: ValueMessage): boolean {
+    if (!isMarkId(message.id)) return false;
+    if (message.action === "known") this.answered(message.id);
+    else if (message.action === "load")
+      this.#deps.reply(knownStateMessage("known", message.id, emptyKnownState()));
+    return true;
+  }
+
+  /** The client answered a reconciliation or a mark. */
+  answered(answer: string): void {
+    if (!this.#flow.answered(answer)) return;
     if (this.#clogged && !this.#isOver(this.#deps.bounds.clientUnreadBytes / 2)) this.#change(false);
   }
 

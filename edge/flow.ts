@@ -1,7 +1,5 @@
 import type { Budget } from "./budget.ts";
-
-/** Begins the batch ids of our marks; those of clients are random (cojson's `createReconcileBatchID`). */
-const MARK = "sprite-sync-mark:";
+import { type MarkKind, markKindOf, newMark } from "./marks.ts";
 
 export interface FlowDeps {
   /** Sends a mark behind everything that was sent so far. */
@@ -13,36 +11,46 @@ export interface FlowDeps {
   readonly now: () => number;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
+  /** Whether it has to be found out which marks the other side answers; without it, it answers a `reconcile`. */
+  readonly findsOut?: boolean;
 }
 
-interface Mark {
-  /** Not to be guessed: only who has read the mark can answer it. */
-  readonly batch: string;
+interface SentMark {
+  readonly kind: MarkKind;
+  readonly answer: string;
   /** Bytes sent up to and with this mark, since the beginning. */
   readonly at: number;
 }
 
 /**
  * How much of what was sent on a socket the other side has not worked off. workerd's `send` neither blocks nor tells, so
- * the other side is asked: now and then a mark follows what was sent, an empty `reconcile`, which every cojson node
- * answers with a `reconcile-ack` when it has handled all that came before (0.20.19 `handleReconcile`, and one queue for
- * each peer in `IncomingMessagesQueue`). It has no other effect.
+ * the other side is asked: now and then a mark follows what was sent, which it answers when it has handled all that
+ * came before (one queue for each peer: `IncomingMessagesQueue` in cojson).
  *
  * 1. `unread` is what was sent and lies behind the last answered mark.
  * 2. An answer counts for all earlier marks; an answer nobody asked for counts for nothing.
- * 3. What no mark has followed yet is not charged: on a quiet socket nobody would ever ask whether it was read, and some
- *    hundred quiet sessions would use up the isolate's budget with what has long been read.
+ * 3. What no mark has followed yet, or will follow when the last one is answered, is not charged: on a quiet socket nobody
+ *    would ever ask whether it was read, and some hundred quiet sessions would use up the isolate's budget with what has
+ *    long been read.
+ * 4. Which marks the other side answers is told by the first answer: it is asked by a `reconcile` and by a `content`
+ *    behind it, and has answered in order. It is asked in that way alone from then on. One that answers neither has
+ *    read nothing.
+ * 5. There are few `content` marks, so one of them is open at a time, and a wrong answer is a guess: after it no answer
+ *    of that kind counts any more.
  */
 export class Flow {
   readonly #deps: FlowDeps;
-  #marks: Mark[] = [];
+  #answers: MarkKind | undefined;
+  #marks: SentMark[] = [];
   #sent = 0;
   #read = 0;
-  #marked = 0;
+  #charged = 0;
   #progressAt = 0;
+  #guesses = false;
 
   constructor(deps: FlowDeps) {
     this.#deps = deps;
+    if (!deps.findsOut) this.#answers = "reconcile";
   }
 
   /** Characters that were sent and are not known to have been worked off: on the wire, bytes of ASCII. */
@@ -58,35 +66,52 @@ export class Flow {
   /** Counts a frame that was sent, and sends a mark when one is due. */
   sent(frame: string): void {
     this.#sent += frame.length;
-    if (this.#sent - this.#marked < this.#deps.markBytes) return;
-    const batch = `${MARK}${this.#deps.random().toString(36).slice(2)}`;
-    const mark = JSON.stringify({ action: "reconcile", id: batch, values: [] });
-    this.#sent += mark.length;
-    this.#deps.budget.charge(this.#sent - this.#marked);
-    this.#marked = this.#sent;
+    if (this.#sent - this.#charged < this.#deps.markBytes) return;
     if (this.#marks.length === 0) this.#progressAt = this.#deps.now();
-    this.#marks.push({ batch, at: this.#sent });
-    this.#deps.send(mark);
+    if (this.#answers === "reconcile" || this.#marks.length === 0) this.#ask();
+    this.#charge();
   }
 
-  /** A `reconcile-ack` came. @returns whether it is about a mark, and so nobody else's business. */
-  answered(batch: string): boolean {
-    if (!batch.startsWith(MARK)) return false;
-    const index = this.#marks.findIndex((mark) => mark.batch === batch);
+  /** A `reconcile-ack` or a `known` came. @returns whether it is about a mark, and so nobody else's business. */
+  answered(answer: string): boolean {
+    const kind = markKindOf(answer);
+    if (!kind) return false;
+    const index = this.#marks.findIndex((mark) => mark.answer === answer);
     const mark = this.#marks[index];
-    if (!mark) return true;
-    this.#marks.splice(0, index + 1);
+    if (!mark && kind === "content") this.#guesses = true;
+    if (!mark || (kind === "content" && this.#guesses)) return true;
+    this.#answers ??= kind;
+    this.#marks = this.#marks.slice(index + 1).filter((later) => later.kind === this.#answers);
     this.#deps.budget.give(mark.at - this.#read);
     this.#read = mark.at;
     this.#progressAt = this.#deps.now();
+    if (this.#charged > mark.at && this.#marks.length === 0) {
+      this.#ask();
+      this.#charge();
+    }
     return true;
   }
 
   /** The socket is gone: nothing of it waits any more. */
   close(): void {
-    this.#deps.budget.give(this.#marked - this.#read);
+    this.#deps.budget.give(this.#charged - this.#read);
     this.#read = this.#sent;
-    this.#marked = this.#sent;
+    this.#charged = this.#sent;
     this.#marks = [];
+  }
+
+  #ask(): void {
+    const kinds = this.#answers ? [this.#answers] : (["reconcile", "content"] as const);
+    for (const kind of kinds) {
+      const { message, answer } = newMark(kind, this.#deps.random);
+      this.#sent += message.length;
+      this.#marks.push({ kind, answer, at: this.#sent });
+      this.#deps.send(message);
+    }
+  }
+
+  #charge(): void {
+    this.#deps.budget.charge(this.#sent - this.#charged);
+    this.#charged = this.#sent;
   }
 }

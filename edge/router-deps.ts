@@ -4,6 +4,7 @@ import type { Budget } from "./budget.ts";
 import type { Directory } from "./directory.ts";
 import type { Follow } from "./follow.ts";
 import type { HomeFollows } from "./home-follows.ts";
+import type { ValueMessage } from "./intake.ts";
 import type { Interests } from "./interests.ts";
 import type { SleepCheckDeps } from "./sleep-check.ts";
 import type { Piece } from "./unacknowledged.ts";
@@ -39,6 +40,8 @@ export interface RouterDeps {
   readonly pause: (attempt: number) => Promise<void>;
   /** The client acknowledged a reconciliation: only this edge itself can have asked for it. */
   readonly clientAcked: (batch: string) => void;
+  /** Whether a message is about the value of a mark, which exists nowhere; then it was taken. */
+  readonly isAboutMark: (message: ValueMessage) => boolean;
   /** For content that homes have not acknowledged. */
   readonly unacknowledged: Budget;
   /** For what waits for the directory, or to hear whether a home has to be woken. */

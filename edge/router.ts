@@ -86,7 +86,7 @@ export class Router {
         if (message.action === "reconcile") void this.#reconcile(message);
         else if (message.action === "reconcile-ack") this.#deps.clientAcked(message.batch);
         else if (message.action === "impossible") this.#deps.toClient(answerImpossible(message));
-        else if (message.action !== "control") values.push(message);
+        else if (message.action !== "control" && !this.#deps.isAboutMark(message)) values.push(message);
       } catch (error) {
         this.#deps.toClient(answerUnreadable(error, text));
       }

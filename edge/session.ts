@@ -133,6 +133,7 @@ export class Session {
     this.#budget = new Budget(this.#bounds.sessionBytes, this.#account);
     this.#flow = new ClientFlow({
       send: (frame) => this.#ended || deps.client.send(frame),
+      reply: (message) => this.#outbox.push(message),
       onChange: () => this.#clogChanged(),
       bounds: this.#bounds,
       around: this.#budget,
@@ -166,6 +167,7 @@ export class Session {
       unacknowledged: new Budget(this.#bounds.unacknowledgedBytes, this.#budget),
       pending: new Budget(this.#bounds.sessionPendingBytes, this.#budget),
       clientAcked: (batch) => this.#flow.answered(batch),
+      isAboutMark: (message) => this.#flow.takes(message),
       interests: new this.#parts.Interests(),
       newFollow: (id, at) => new this.#parts.Follow(id, at),
     });

@@ -3,9 +3,12 @@ import { Budget } from "../../edge/budget.ts";
 import { ClientFlow } from "../../edge/client-flow.ts";
 import { Flow } from "../../edge/flow.ts";
 import { IsolateBudget } from "../../edge/isolate-budget.ts";
+import { isMarkId, newMark } from "../../edge/marks.ts";
+import { isCoValueId } from "../../shared/ids.ts";
 import { LIMITS } from "../../shared/limits.ts";
+import { type KnownMessage, type LoadMessage, parseMessage } from "../../shared/messages.ts";
 
-function newFlow(markBytes = 100) {
+function newFlow(markBytes = 100, findsOut = false) {
   const marks: string[] = [];
   const budget = new Budget(1_000_000);
   const clock = { now: 0 };
@@ -15,6 +18,7 @@ function newFlow(markBytes = 100) {
     budget,
     now: () => clock.now,
     random: Math.random,
+    findsOut,
   });
   return { flow, marks, budget, clock, batch: (n: number) => JSON.parse(marks.at(n) ?? "{}").id as string };
 }
@@ -70,6 +74,61 @@ describe("what the other side has not worked off", () => {
   });
 });
 
+describe("which marks a client answers", () => {
+  const actions = (marks: string[]) => marks.map((mark) => JSON.parse(mark).action as string);
+
+  test("is asked at the first mark, in both ways and once", () => {
+    const { flow, marks, batch } = newFlow(100, true);
+    for (let n = 0; n < 5; n++) flow.sent("x".repeat(100));
+    expect(actions(marks)).toEqual(["reconcile", "content"]);
+    const id = batch(1);
+    expect(JSON.parse(marks[1] ?? "")).toEqual({ action: "content", id, priority: 0, new: {} });
+    expect(isCoValueId(id) && isMarkId(id)).toBe(true);
+  });
+
+  test("is told by a reconcile-ack: the client is asked by reconciliations from then on", () => {
+    const { flow, marks, budget, batch } = newFlow(100, true);
+    for (let n = 0; n < 5; n++) flow.sent("x".repeat(100));
+    const known = batch(1);
+    flow.answered(batch(0));
+    // What was sent while the answer was on its way has been charged, so it is asked for at once.
+    expect(actions(marks)).toEqual(["reconcile", "content", "reconcile"]);
+    expect(flow.answered(known)).toBe(true);
+    for (let n = 0; n < 2; n++) flow.sent("x".repeat(100));
+    expect(actions(marks).slice(3)).toEqual(["reconcile", "reconcile"]);
+    flow.answered(batch(-1));
+    expect([flow.unread, budget.used]).toEqual([0, 0]);
+  });
+
+  test("is told by a correction while the reconciliation before it is unanswered: that one is never sent again", () => {
+    const { flow, marks, budget, batch } = newFlow(100, true);
+    for (let n = 0; n < 5; n++) flow.sent("x".repeat(100));
+    flow.answered(batch(1));
+    expect(actions(marks)).toEqual(["reconcile", "content", "content"]);
+    for (let n = 0; n < 5; n++) flow.sent("x".repeat(100));
+    expect(actions(marks)).toHaveLength(3);
+    flow.answered(batch(2));
+    flow.answered(batch(3));
+    expect([flow.unread, budget.used, flow.stalledMs]).toEqual([0, 0, 0]);
+    expect(actions(marks).slice(1)).toEqual(["content", "content", "content"]);
+  });
+
+  test("cannot be pretended: after one wrong answer none counts", () => {
+    const { flow, batch, clock } = newFlow(100, true);
+    flow.sent("x".repeat(100));
+    flow.answered(batch(1));
+    flow.sent("x".repeat(100));
+    const before = flow.unread;
+    const asked = batch(-1);
+    const guess = `${asked.slice(0, -1)}${asked.endsWith("2") ? "3" : "2"}`;
+    expect(flow.answered(guess)).toBe(true);
+    flow.answered(asked);
+    expect(flow.unread).toBe(before);
+    clock.now = 500;
+    expect(flow.stalledMs).toBe(500);
+  });
+});
+
 describe("a client that reads slowly", () => {
   const bounds = { clientUnreadBytes: 1_000, clientUnreadMaxBytes: 5_000, markBytes: 100 };
 
@@ -79,6 +138,7 @@ describe("a client that reads slowly", () => {
     const clock = { time: 0, now: () => clock.time, random: Math.random };
     const flow: ClientFlow = new ClientFlow({
       send: (frame) => sent.push(frame),
+      reply: (message) => sent.push(message),
       onChange: () => changes.push(flow.isClogged),
       bounds,
       around: new Budget(1_000_000, isolate.open(0)),
@@ -86,8 +146,26 @@ describe("a client that reads slowly", () => {
     });
     const answer = (n: number) =>
       flow.answered(JSON.parse(sent.filter((frame) => frame.startsWith("{")).at(n) ?? "{}").id);
-    return { flow, changes, clock, answer };
+    /** Takes all that was sent as cojson before 0.20.10 does. */
+    const readAsOldClient = () => {
+      for (let n = read; n < sent.length; n++) {
+        const frame = sent[n] ?? "";
+        if (frame.includes('"content"')) flow.takes(parseMessage(correctionOf(frame)) as KnownMessage);
+      }
+      read = sent.length;
+    };
+    let read = 0;
+    return { flow, sent, changes, clock, answer, readAsOldClient };
   }
+
+  const correctionOf = (frame: string) =>
+    JSON.stringify({
+      action: "known",
+      isCorrection: true,
+      id: JSON.parse(frame).id,
+      header: false,
+      sessions: {},
+    });
 
   test("is clogged past the bound, until it has worked off half", () => {
     const { flow, changes, answer } = newClient();
@@ -121,5 +199,37 @@ describe("a client that reads slowly", () => {
     const second = newClient(isolate);
     while (!second.flow.isClogged) second.flow.send("x".repeat(100));
     expect(second.flow.unread).toBeLessThan(bounds.clientUnreadBytes / 2);
+  });
+
+  test("and has an old cojson gets more than the bound, as long as it reads", () => {
+    const { flow, changes, readAsOldClient } = newClient();
+    for (let n = 0; n < 100; n++) {
+      flow.send("x".repeat(100));
+      if (n % 5 === 4) readAsOldClient();
+    }
+    expect([changes, flow.unread < bounds.markBytes * 2]).toEqual([[], true]);
+  });
+
+  test("and has an old cojson uses up nothing of the isolate with what it has read", () => {
+    const isolate = new IsolateBudget(3_000, 1_000);
+    const clients = Array.from({ length: 10 }, () => newClient(isolate));
+    for (const { flow, readAsOldClient } of clients) {
+      for (let n = 0; n < 9; n++) flow.send("x".repeat(100));
+      for (let n = 0; n < 3; n++) readAsOldClient();
+    }
+    expect(isolate.used).toBe(0);
+    const last = newClient(isolate);
+    for (let n = 0; n < 6; n++) last.flow.send("x".repeat(100));
+    expect(last.flow.isClogged).toBe(false);
+  });
+
+  test("is told that the value of a mark exists nowhere, when it loads that at its next connection", () => {
+    const { flow, sent } = newClient();
+    const { answer } = newMark("content", () => 0);
+    const load = JSON.stringify({ action: "load", id: answer, header: false, sessions: {} });
+    expect(flow.takes(parseMessage(load) as LoadMessage)).toBe(true);
+    expect(sent.map((message) => JSON.parse(message))).toEqual([
+      { action: "known", id: answer, header: false, sessions: {} },
+    ]);
   });
 });

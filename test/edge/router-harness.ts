@@ -93,6 +93,7 @@ export class RouterHarness {
       unacknowledged: new Budget(LIMITS.unacknowledgedBytes),
       pending: new Budget(LIMITS.sessionPendingBytes),
       clientAcked: (batch) => this.clientAcked.push(batch),
+      isAboutMark: () => false,
       interests: new Interests(),
       newFollow: (id, at) => new Follow(id, at),
       pause: () => new Promise((resolve) => this.#resume.push(() => resolve())),

@@ -51,50 +51,60 @@ describe("a side that does not read, in front of a flood", () => {
     expect((await reader.load(map.id)).get("text")).toBe(text);
   }
 
-  test("a browser: little is sent to it and kept for it, others go on, and it gets all of it once it reads", async () => {
-    const parts = 40;
-    const loads = FLOOD_BYTES / (parts * PART.length);
-    const map = await newMap("flood");
-    // Of one value it would be sent no more than it lacks, however often it asks: here 12 MB.
-    const maps = [map, await newMap("second"), await newMap("third")];
-    for (const each of maps) {
-      for (let n = 0; n < parts; n++) {
-        each.set(`part ${n}`, PART, "trusting");
-        if (n % 20 === 19) await writer.synced();
+  test.each(["reconcile", "content"] as const)(
+    "a browser that answers %s marks: little is sent to it and kept for it, others go on, and it gets all of it once it reads",
+    async (marks) => {
+      const parts = 40;
+      const loads = FLOOD_BYTES / (parts * PART.length);
+      const map = await newMap("flood");
+      // Of one value it would be sent no more than it lacks, however often it asks: here 12 MB.
+      const maps = [map, await newMap("second"), await newMap("third")];
+      for (const each of maps) {
+        for (let n = 0; n < parts; n++) {
+          each.set(`part ${n}`, PART, "trusting");
+          if (n % 20 === 19) await writer.synced();
+        }
       }
-    }
-    const slow = await openSlowReader(stack.syncUrl);
-    slow.load(map.id);
-    await until(() => slow.transactions() === 1 + parts, { what: "the value", timeoutMs: 60_000 });
-    const before = slow.contentChars();
-    const memory = await watchWorkerdMemory();
-    slow.pause();
-    for (let n = 0; n < loads; n++) slow.load(maps[n % maps.length]?.id ?? map.id);
-    slow.load(map.id);
-    await until(() => stack.lines.some((line) => line.includes("reads more slowly")), {
-      what: "the edge holding the browser's Sprites",
-      timeoutMs: 60_000,
-    });
-    for (let n = 0; n < 20; n++) map.set(`news ${n}`, PART, "trusting");
-    await writer.synced();
-    const copy = await reader.load(map.id);
-    await until(() => copy.get("news 19") === PART, { what: "the news at a client that reads" });
-    await othersGoOn("while a browser does not read");
-    expect(memory.stop()).toBeLessThan(GROWTH_BYTES);
+      const slow = await openSlowReader(stack.syncUrl, marks);
+      slow.load(map.id);
+      await until(() => slow.transactions() === 1 + parts, { what: "the value", timeoutMs: 60_000 });
+      const before = slow.contentChars();
+      const memory = await watchWorkerdMemory();
+      const logged = stack.lines.length;
+      slow.pause();
+      for (let n = 0; n < loads; n++) slow.load(maps[n % maps.length]?.id ?? map.id);
+      slow.load(map.id);
+      await until(() => stack.lines.slice(logged).some((line) => line.includes("reads more slowly")), {
+        what: "the edge holding the browser's Sprites",
+        timeoutMs: 60_000,
+      });
+      for (let n = 0; n < 20; n++) map.set(`news ${n}`, PART, "trusting");
+      await writer.synced();
+      const copy = await reader.load(map.id);
+      await until(() => copy.get("news 19") === PART, { what: "the news at a client that reads" });
+      await othersGoOn("while a browser does not read");
+      expect(memory.stop()).toBeLessThan(GROWTH_BYTES);
 
-    const resumedAt = Date.now();
-    slow.resume();
-    await until(() => slow.pingedAt() > resumedAt, { what: "all that was sent so far", timeoutMs: 60_000 });
-    const sent = slow.contentChars() - before;
-    expect(sent).toBeGreaterThan(LIMITS.clientUnreadBytes / 2);
-    expect(sent).toBeLessThan(LIMITS.clientUnreadBytes + 2 * MB);
-    expect(slow.transactions()).toBe(1 + parts);
+      const resumedAt = Date.now();
+      slow.resume();
+      await until(() => slow.pingedAt() > resumedAt, { what: "all that was sent so far", timeoutMs: 60_000 });
+      const sent = slow.contentChars() - before;
+      expect(sent).toBeGreaterThan(LIMITS.clientUnreadBytes / 2);
+      expect(sent).toBeLessThan(LIMITS.clientUnreadBytes + 2 * MB);
+      expect(slow.transactions()).toBe(1 + parts);
 
-    slow.answerMarks();
-    await until(() => slow.transactions() === 1 + parts + 20, { what: "the news", timeoutMs: 60_000 });
-    expect([slow.closed(), writer.closures(), reader.closures(), other.closures()]).toEqual([false, 0, 0, 0]);
-    slow.close();
-  }, 120_000);
+      slow.answerMarks();
+      await until(() => slow.transactions() === 1 + parts + 20, { what: "the news", timeoutMs: 60_000 });
+      expect([slow.closed(), writer.closures(), reader.closures(), other.closures()]).toEqual([
+        false,
+        0,
+        0,
+        0,
+      ]);
+      slow.close();
+    },
+    120_000,
+  );
 
   test("a Sprite: little is sent to it and kept for it, others go on, and all of it is stored once it reads", async () => {
     const frames = FLOOD_BYTES / PART.length;

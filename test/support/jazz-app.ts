@@ -1,6 +1,6 @@
-import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Operations } from "./jazz-process.ts";
+import { startRemote } from "./remote-operations.ts";
 
 const SCRIPT = fileURLToPath(new URL("./jazz-process.ts", import.meta.url));
 
@@ -13,34 +13,10 @@ export type JazzApp = Operations & {
 
 /** Starts a jazz-tools app with a new account called `name`. */
 export async function startJazzApp(syncUrl: string, name: string): Promise<JazzApp> {
-  const child = fork(SCRIPT, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
-  const calls = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
-  let last = 0;
-  child.on("message", ({ call, value, error }: { call: number; value?: unknown; error?: string }) => {
-    if (error) calls.get(call)?.reject(new Error(error));
-    else calls.get(call)?.resolve(value);
-    calls.delete(call);
-  });
-  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  void exited.then(() => {
-    for (const { reject } of calls.values()) reject(new Error(`the app of ${name} has ended`));
-  });
-  const invoke = (operation: string, args: unknown[]) =>
-    new Promise((resolve, reject) => {
-      last++;
-      calls.set(last, { resolve, reject });
-      child.send({ call: last, name: operation, args });
-    });
-  const accountId = (await invoke("open", [syncUrl, name])) as string;
-  const close = async () => {
-    child.kill();
-    await exited;
-  };
-  const own = { accountId, pid: child.pid, close };
+  const { call, pid, close } = startRemote<Operations>(SCRIPT, name);
+  const accountId = await call.open(syncUrl, name);
+  const own = { accountId, pid, close };
   return new Proxy(own as unknown as JazzApp, {
-    get: (target, key) => {
-      if (key in own || typeof key === "symbol" || key === "then") return Reflect.get(target, key);
-      return (...args: unknown[]) => invoke(key, args);
-    },
+    get: (target, key) => (key in own ? Reflect.get(target, key) : Reflect.get(call, key)),
   });
 }

@@ -14,6 +14,7 @@ import {
   setDefaultValidationMode,
   z,
 } from "jazz-tools";
+import { serveOperations } from "./remote-operations.ts";
 
 setDefaultValidationMode("strict");
 
@@ -118,17 +119,4 @@ const operations = {
 
 export type Operations = typeof operations;
 
-process.on(
-  "message",
-  async ({ call, name, args }: { call: number; name: keyof Operations; args: never[] }) => {
-    try {
-      const operation = operations[name] as (...given: never[]) => Promise<unknown>;
-      process.send?.({ call, value: await operation(...args) });
-    } catch (error) {
-      process.send?.({
-        call,
-        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      });
-    }
-  },
-);
+serveOperations(operations);

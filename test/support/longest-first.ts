@@ -5,6 +5,7 @@ const LONGEST = [
   "sprite/crash/crash-loop",
   "journeys/soak/",
   "journeys/demo",
+  "journeys/client-versions",
   "edge/simulation/",
   "journeys/sleep",
   "journeys/fly-sprites",

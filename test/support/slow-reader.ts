@@ -1,4 +1,8 @@
 import { WebSocket } from "ws";
+import { isMarkId } from "../../edge/marks.ts";
+
+/** Which marks a client answers: as cojson since 0.20.10, or as its older versions. */
+export type Answers = "reconcile" | "content";
 
 /** A bare client that can leave its socket unread, and answers marks as cojson clients do, or keeps its answers back. */
 export interface SlowReader {
@@ -27,7 +31,7 @@ interface Message {
 }
 
 /** Follows one value of one writer. */
-export async function openSlowReader(url: string): Promise<SlowReader> {
+export async function openSlowReader(url: string, marks: Answers = "reconcile"): Promise<SlowReader> {
   const socket = new WebSocket(url, { perMessageDeflate: false });
   const unanswered: string[] = [];
   let [chars, transactions, pingedAt] = [0, 0, 0];
@@ -37,14 +41,15 @@ export async function openSlowReader(url: string): Promise<SlowReader> {
 
   const answerMarks = () => {
     answers = true;
-    for (const id of unanswered.splice(0)) socket.send(JSON.stringify({ action: "reconcile-ack", id }));
+    for (const id of unanswered.splice(0)) socket.send(JSON.stringify(answerOf(marks, id)));
   };
   socket.on("message", (data) => {
     for (const line of String(data).split("\n")) {
       const message = JSON.parse(line) as Message;
       if (message.type === "ping") pingedAt = message.time ?? 0;
-      if (message.action === "reconcile") unanswered.push(message.id);
-      if (message.action !== "content") continue;
+      const isMark = message.action === "reconcile" || (message.action === "content" && isMarkId(message.id));
+      if (isMark && message.action === marks) unanswered.push(message.id);
+      if (isMark || message.action !== "content") continue;
       chars += line.length;
       if (message.id !== followed) continue;
       for (const { after, newTransactions } of Object.values(message.new ?? {})) {
@@ -81,4 +86,10 @@ export async function openSlowReader(url: string): Promise<SlowReader> {
     closed: () => closed,
     close: () => socket.close(),
   };
+}
+
+function answerOf(marks: Answers, id: string): object {
+  return marks === "reconcile"
+    ? { action: "reconcile-ack", id }
+    : { action: "known", isCorrection: true, id, header: false, sessions: {} };
 }

@@ -1,3 +1,4 @@
+import { isMarkId } from "../../../edge/marks.ts";
 import type { CoValueId } from "../../../shared/ids.ts";
 import {
   cloneKnownState,
@@ -50,10 +51,16 @@ export class Client {
   readonly askedAt = new Map<CoValueId, number>();
   readonly openBatches = new Set<string>();
   alive = true;
+  /** Its cojson is older than 0.20.10: it answers no `reconcile`, and loads at each connection what marks named. */
+  readonly #isOld: boolean;
+  readonly #marked = new Set<CoValueId>();
+  readonly #loadedMarks = new Set<CoValueId>();
+  #invalidIds = 0;
   #pad: number;
 
-  constructor(n: number, account: PoolValue | undefined, world: World, pad: number) {
-    this.name = `client ${n}`;
+  constructor(n: number, account: PoolValue | undefined, world: World, pad: number, isOld: boolean) {
+    this.name = `${isOld ? "old client" : "client"} ${n}`;
+    this.#isOld = isOld;
     this.coSession = coSessionOf(n, account);
     this.account = account;
     this.#world = world;
@@ -68,7 +75,7 @@ export class Client {
   }
 
   get quiet(): boolean {
-    return this.wanted.size === 0 && this.openBatches.size === 0;
+    return this.wanted.size === 0 && this.openBatches.size === 0 && this.#loadedMarks.size === 0;
   }
 
   /** Whether it must get what is new of a value: of accounts, only if it asked for it (design §3.5). */
@@ -236,6 +243,12 @@ export class Client {
       this.#load(id, state);
     };
     for (const id of this.node.memory.keys()) visit(id);
+    this.#invalidIds = 0;
+    this.#loadedMarks.clear();
+    for (const id of this.#isOld ? this.#marked : []) {
+      this.#loadedMarks.add(id);
+      this.peer.send({ action: "load", id, ...emptyKnownState() });
+    }
   }
 
   #ask(id: CoValueId): void {
@@ -287,10 +300,29 @@ export class Client {
         this.#world.count("reconciled");
       } else if (message.action === "reconcile") {
         // It has no storage to compare; the edge asks with an empty one how far it has read.
-        this.peer.send({ action: "reconcile-ack", id: message.id });
-      } else if (message.action === "content") this.#content(message);
+        if (this.#isOld) this.#invalidId();
+        else this.peer.send({ action: "reconcile-ack", id: message.id });
+      } else if (message.action && isMarkId(message.id)) this.#meetMark(message);
+      else if (message.action === "content") this.#content(message);
       else if (message.action === "known" || message.action === "load") this.#claim(message);
     }
+  }
+
+  /** An old client writes it to its console. */
+  #invalidId(): void {
+    if (++this.#invalidIds > 1)
+      this.#world.fail(`${this.name} was asked again in a way that it does not know`);
+  }
+
+  /** The value of a mark exists nowhere: it is asked for when content comes without a header. */
+  #meetMark({ action, id }: Content | Claim): void {
+    if (action !== "content") {
+      this.#loadedMarks.delete(id);
+      return;
+    }
+    this.#marked.add(id);
+    if (this.#isOld) this.#world.count("mark answered by an old client");
+    this.peer.send({ action: "known", isCorrection: true, id, ...emptyKnownState() });
   }
 
   #claim(message: Claim): void {

@@ -29,6 +29,7 @@ const MUST_HAPPEN: Readonly<Record<string, number>> = {
   correction: 1_000,
   overflows: 300,
   reconciled: 100,
+  "mark answered by an old client": 200,
   "dependency asked of a client": 200,
   "late arrival of an unknown id": 40,
   "slow wake": 100,

@@ -1,3 +1,4 @@
+import { isMarkId } from "../../../edge/marks.ts";
 import type { SpriteSocket } from "../../../edge/upstream-deps.ts";
 import type { CoValueId, GroupId } from "../../../shared/ids.ts";
 import type { Claim, Content, Reconcile } from "./node-model.ts";
@@ -36,7 +37,7 @@ export class Trail {
       const message: Content | Claim | Reconcile = JSON.parse(text);
       if (message.action === "reconcile") {
         for (const [id] of message.values) this.#asks(poolValue(id).home);
-      } else if (isRequest(message)) {
+      } else if (isRequest(message) && !isMarkId(message.id)) {
         this.#asks(poolValue(message.id).home);
       }
     }

@@ -53,10 +53,13 @@ export class World {
   readonly #slowDelays: readonly [number, number];
   readonly #controlDelays: readonly [number, number];
   readonly #pad: number;
+  /** Which clients have an old cojson; not drawn, so that the same seeds go on making the same worlds. */
+  readonly #isOld: (n: number) => boolean;
 
   constructor(seed: number, variant: Variant, counts: Map<string, number>) {
     const chance = new Chance(seed);
     this.chance = chance;
+    this.#isOld = (n) => (n + seed) % 3 === 0;
     this.scheduler = new Scheduler(chance);
     this.variant = variant;
     this.counts = counts;
@@ -143,7 +146,13 @@ export class World {
 
   join(): Client {
     const account = this.accounts.length > 0 ? this.chance.pick([undefined, ...this.accounts]) : undefined;
-    const client = new Client(this.clients.length, account, this, this.#pad);
+    const client = new Client(
+      this.clients.length,
+      account,
+      this,
+      this.#pad,
+      this.#isOld(this.clients.length),
+    );
     if (account) this.created.add(account.id);
     this.clients.push(client);
     client.connect();
