@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { readDeployment } from "../../ops/deployment.ts";
-import { doctor, examine } from "../../ops/doctor.ts";
+import { DOCTOR, examine } from "../../ops/doctor.ts";
 import type { Finding } from "../../ops/finding.ts";
 import { setVariable } from "../../ops/wrangler-vars.ts";
 import { flyctlMistakes } from "../support/flyctl.ts";
@@ -66,7 +66,7 @@ const set = (name: string, value: string) => (toml: string) => setVariable(toml,
 async function examined(...args: string[]) {
   const lines: string[] = [];
   const terminal = { print: (text: string) => void lines.push(text), env: { PATH: "" } };
-  const code = await doctor(["--dir", directory, ...args], terminal);
+  const code = await DOCTOR.run(["--dir", directory, ...args], terminal);
   return { code, text: lines.join("\n") };
 }
 

@@ -20,10 +20,12 @@ interface Outcome {
 
 export const reindex: Command = {
   usage: [
-    "reindex",
-    "rebuilds the edge's directory, if it was lost: wakes every Sprite, one after the other, and enters what lives there",
+    [
+      "reindex",
+      "rebuilds the edge's directory, if it was lost: wakes every Sprite, one after the other, and enters what lives there",
+    ],
   ],
-  operands: 0,
+  operands: [0, 0],
   options: {},
   async run(_operands, _options, { config, fleet, pause, say }) {
     const outcomes: Outcome[] = [];
