@@ -12,10 +12,14 @@ export async function keepSettings(
   dataDir: string,
   settings: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const file = fileIn(dataDir);
-  // A file that is there keeps its mode.
-  await rm(file, { force: true });
-  await writeFile(file, JSON.stringify(settings), { mode: 0o600 });
+  // A file that is there would keep its mode.
+  await forgetSettings(dataDir);
+  await writeFile(fileIn(dataDir), JSON.stringify(settings), { mode: 0o600 });
+}
+
+/** Removes them when the stack ends. */
+export async function forgetSettings(dataDir: string): Promise<void> {
+  await rm(fileIn(dataDir), { force: true });
 }
 
 /**

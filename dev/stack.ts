@@ -22,7 +22,7 @@ import { keptSecret } from "./kept-secret.ts";
 import { endLeftover, keepProcess } from "./leftover-process.ts";
 import type { Platform } from "./platforms.ts";
 import { copyPage } from "./served-page.ts";
-import { keepSettings } from "./stack-settings.ts";
+import { forgetSettings, keepSettings } from "./stack-settings.ts";
 
 export interface StackOptions {
   /** Port of the edge; 0 takes a free one. */
@@ -135,6 +135,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       await edge.close();
       await fleet.close();
       await rm(edgeProcess, { force: true });
+      await forgetSettings(dataDir);
       await lock.close();
       // workerd may still be writing its last page when its process has been told to end.
       if (temporary) await rm(dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
