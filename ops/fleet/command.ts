@@ -26,6 +26,8 @@ export interface Printed {
   readonly lines: readonly string[];
   /** The same for `--json`. */
   readonly json: unknown;
+  /** False when something could not be done: the process then ends with 1. */
+  readonly sound?: boolean;
 }
 
 /** One of an operator's commands on the fleet. Without its option that says so, none of them removes anything. */

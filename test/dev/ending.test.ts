@@ -91,18 +91,15 @@ describe("npm run dev", { timeout: 240_000 }, () => {
     expect([stack.workerd, ...stack.sprites].filter(isRunning)).toEqual([]);
   });
 
-  test.each(["SIGHUP", "SIGTERM"] as const)(
-    "ends in order when npm alone gets %s",
-    async (signal) => {
-      const args = ["run", "dev", "--", "--sleep-after", "0", "--port", "0"];
-      const stack = await startDev("npm", args, await newDirectory());
-      stack.process.kill(signal);
-      await until(() => [stack.workerd, ...stack.sprites].every((pid) => !isRunning(pid)), {
-        ...LONG,
-        what: "the end of everything",
-      });
-    },
-  );
+  test.each(["SIGHUP", "SIGTERM"] as const)("ends in order when npm alone gets %s", async (signal) => {
+    const args = ["run", "dev", "--", "--sleep-after", "0", "--port", "0"];
+    const stack = await startDev("npm", args, await newDirectory());
+    stack.process.kill(signal);
+    await until(() => [stack.workerd, ...stack.sprites].every((pid) => !isRunning(pid)), {
+      ...LONG,
+      what: "the end of everything",
+    });
+  });
 
   test("after kill -9, is told whose process has its port, or ends what it has itself left there", async () => {
     const [data, port] = [await newDirectory(), String(await freePort())];

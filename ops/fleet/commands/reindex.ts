@@ -49,7 +49,6 @@ export const reindex: Command = {
       say(`${outcomes.length} of ${sprites.length}: ${home}, ${here} CoValues`);
     }
     const failed = outcomes.filter(({ error }) => error !== undefined);
-    if (failed.length > 0) process.exitCode = 1;
     const total = outcomes.reduce((sum, { here }) => sum + here, 0);
     return {
       lines: [
@@ -60,6 +59,7 @@ export const reindex: Command = {
         ...failed.map(({ home, error }) => `${home}: ${error}; run it again`),
       ],
       json: outcomes,
+      sound: failed.length === 0,
     };
   },
 };
