@@ -51,7 +51,11 @@ export const FLEET = defineTool({
   notes: `The settings are the edge's: [vars] of wrangler.toml (--env: of one of its environments), and what the environment sets
 instead. The token and PASS_KEYS are read there, or in .dev.vars. A command ends with 1 when it could not be done.`,
   async run(command, operands, options, { print, env }) {
-    const { lines, json, sound = true } = await command.run(operands, options, toolsFor(await configOf(options, env)));
+    const {
+      lines,
+      json,
+      sound = true,
+    } = await command.run(operands, options, toolsFor(await configOf(options, env)));
     print(options.json ? JSON.stringify(json) : lines.join("\n"));
     return sound ? 0 : 1;
   },

@@ -8,6 +8,7 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { DURABLE_OBJECTS } from "../../edge/durable-objects.ts";
 import { DEPLOY_EDGE, wranglerArguments } from "../../ops/deploy-edge.ts";
 import { DEPLOY_SPRITE, flyctlArguments } from "../../ops/deploy-sprite.ts";
 import { readPushed } from "../../ops/image-digest.ts";
@@ -152,8 +153,7 @@ describe("npm run deploy:edge", () => {
       );
       const text = stdout + stderr;
       for (const binding of [
-        "env.DIRECTORY (DirectoryShard)",
-        "env.COORDINATOR (Coordinator)",
+        ...Object.entries(DURABLE_OBJECTS).map(([name, className]) => `env.${name} (${className})`),
         "env.ADDRESSES",
         "env.NEW_SESSIONS (300 requests/60s)",
         "env.NEW_SPRITES (60 requests/60s)",

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { DURABLE_OBJECTS } from "../../edge/durable-objects.ts";
 import { readDeployment } from "../../ops/deployment.ts";
 import { DOCTOR, examine } from "../../ops/doctor.ts";
 import type { Finding } from "../../ops/finding.ts";
@@ -150,6 +151,15 @@ describe("it finds", () => {
       (toml) => toml.replace('"DirectoryShard", "Coordinator"', '"DirectoryShard"'),
       /migration/,
     ],
+    ...Object.entries(DURABLE_OBJECTS).map(
+      ([name, className]) =>
+        [
+          `no binding of ${name}`,
+          name,
+          (toml: string) => toml.replace(`  { name = "${name}", class_name = "${className}" },\n`, ""),
+          /bound/,
+        ] as [string, string, (toml: string) => string, RegExp],
+    ),
     [
       "two limits that count together",
       "ratelimits",
