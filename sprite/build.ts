@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { basename, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build } from "esbuild";
@@ -25,6 +26,8 @@ type Addons = Map<string, string>;
  * @throws Error when the bundled Sprite does not work.
  */
 export async function buildSprite(directory: string): Promise<void> {
+  // First, because esbuild would bury what is wrong when a library of the system is missing.
+  createRequire(import.meta.url)("hypercore-storage");
   const output = new BundleDirectory(resolve(ROOT, directory));
   await mkdir(output.path, { recursive: true });
   const addons: Addons = new Map();
