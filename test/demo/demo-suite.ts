@@ -299,7 +299,7 @@ export function describeDemo<E extends DemoEndpoint>(
       await grace.goto(`${endpoint.pageUrl}#/`);
       await expect.poll(() => connectionState(grace), SHOW).toBe("connected, saved");
       await grace.goto(`${withLastLetterChanged(listUrl.slice(0, -1))}${listUrl.slice(-1)}`);
-      await expect.poll(() => problemKind(grace), { timeout: NOT_FOUND_MS }).toBe("not-found");
+      await grace.locator("[data-kind=not-found]").waitFor({ timeout: NOT_FOUND_MS });
 
       await grace.getByTestId("problem-home").click();
       await grace.getByTestId("home").waitFor();
@@ -331,6 +331,16 @@ export function describeDemo<E extends DemoEndpoint>(
       await addItem(invited, "Here now");
       await expect.poll(() => itemTexts(early), SHOW).toEqual(["Here now"]);
       await Promise.all([ada.close(), early.close(), invited.close()]);
+    });
+
+    atLength("says of a new list that only its maker can open it, until it is shared", async () => {
+      const ada = await openNewList(adas, "Mine");
+      const isAlone = () => ada.getByTestId("alone").isVisible();
+      expect(await isAlone()).toBe(true);
+      const grace = await open(graces, await shareLink(ada));
+      await expect.poll(() => people(ada), SHOW).toHaveLength(2);
+      expect(await isAlone()).toBe(false);
+      await Promise.all([ada.close(), grace.close()]);
     });
 
     atLength("takes a list off a person's index and leaves it to the others", async () => {
