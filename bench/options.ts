@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { UsageError } from "../cli/failure.ts";
 
 export const SECTIONS = [
   "edge",
@@ -20,28 +20,40 @@ export interface BenchOptions {
   readonly write: boolean;
 }
 
-export const USAGE = `npm run bench -- [--only ${SECTIONS.join("|")}]... [--quick] [--write]`;
+export const NAME = "bench";
+
+/** As `defineCommand` takes them. */
+export const OPTIONS = {
+  only: {
+    type: "string",
+    multiple: true,
+    value: "SECTION",
+    about: `runs this section only; may be repeated: ${SECTIONS.join(", ")}, or storage for all of its sizes`,
+  },
+  quick: {
+    type: "boolean",
+    default: false,
+    about: "a tenth of the work: for a look while changing code, not for figures to publish",
+  },
+  write: { type: "boolean", default: false, about: "keeps the new tables in docs/benchmarks.md" },
+} as const;
 
 /**
- * Reads the command line.
- * @throws Error naming what is wrong; its message is for people.
+ * Reads the values of the options.
+ * @throws UsageError naming what is wrong.
  */
-export function parseOptions(args: readonly string[]): BenchOptions {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      only: { type: "string", multiple: true },
-      quick: { type: "boolean", default: false },
-      write: { type: "boolean", default: false },
-    },
-  });
+export function toOptions(values: {
+  readonly only?: readonly string[];
+  readonly quick: boolean;
+  readonly write: boolean;
+}): BenchOptions {
   const asked = values.only?.flatMap((list) => list.split(",")) ?? [];
   for (const name of asked) {
     if (!SECTIONS.some((section) => names(name, section)))
-      throw new Error(`--only ${name}: no such section\n${USAGE}`);
+      throw new UsageError(NAME, `--only ${name}: there is no such section`);
   }
   if (values.quick && values.write)
-    throw new Error(`--quick figures are too rough to be kept: leave out --write\n${USAGE}`);
+    throw new UsageError(NAME, "--quick figures are too rough to be kept: leave out --write");
   const wanted = (section: SectionName) => asked.some((name) => names(name, section));
   const sections = asked.length === 0 ? [...SECTIONS] : SECTIONS.filter(wanted);
   return { sections, quick: values.quick, write: values.write };

@@ -1,12 +1,16 @@
 import { readFile, writeFile } from "node:fs/promises";
 
 /**
- * Adds to package-lock.json the optional packages of other platforms that the registry did not serve when the lockfile was
- * made: npm leaves them out then, and `npm ci` refuses the lockfile as incomplete. Run after `npm install` behind a
- * registry that has this machine's platform only: `node dev/complete-lockfile.ts`.
+ * Mends package-lock.json. Run it after each `npm install`: `node dev/complete-lockfile.ts`.
+ *
+ * 1. It adds the optional packages of other platforms that the registry did not serve when the lockfile was made: npm
+ *    leaves them out then, and `npm ci` refuses the lockfile as incomplete.
+ * 2. It removes what packages say of the Node that they need. npm compares it with the Node that npm itself runs in, which
+ *    may be older, and warns of each. All scripts run in the Node of this project, the package `node`.
  */
 interface LockedPackage {
   version?: string;
+  engines?: unknown;
   dev?: boolean;
   optional?: boolean;
   os?: string[];
@@ -49,6 +53,7 @@ for (const { optionalDependencies = {}, dev } of Object.values(lock.packages)) {
     added.push(name);
   }
 }
+for (const [path, locked] of Object.entries(lock.packages)) if (path !== "") delete locked.engines;
 lock.packages = Object.fromEntries(Object.entries(lock.packages).sort(([a], [b]) => (a < b ? -1 : 1)));
 await writeFile(file, `${JSON.stringify(lock, null, 2)}\n`);
 console.log(added.length > 0 ? `added ${added.join(", ")}` : "nothing was missing");

@@ -1,3 +1,6 @@
+import type { ChildProcess } from "node:child_process";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { basename } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { Log, LogLevel, Miniflare, type WorkerOptions } from "miniflare";
@@ -45,6 +48,8 @@ export interface EdgeHost {
   syncUrlOf(edge: number): string;
   /** `ws://127.0.0.1:<port>` of an extra Worker. */
   extraUrlOf(name: string): string;
+  /** workerd's process. */
+  readonly pid: number | undefined;
   close(): Promise<void>;
 }
 
@@ -61,6 +66,7 @@ export async function startEdgeHost(options: EdgeHostOptions): Promise<EdgeHost>
   );
   const others = Array.from({ length: (options.edges ?? 1) - 1 }, (_, n) => twinOf(first, `edge-${n + 1}`));
   const extras = (options.extraWorkers ?? []).map((extra) => extraWorker(extra, first));
+  const started = watchStarted("workerd");
   const miniflare = new Miniflare({
     host: "127.0.0.1",
     port: options.port,
@@ -87,7 +93,7 @@ export async function startEdgeHost(options: EdgeHostOptions): Promise<EdgeHost>
     },
     workers: [first, ...others, ...extras],
   });
-  const url = await miniflare.ready;
+  const url = await miniflare.ready.finally(started.end);
   const direct = await Promise.all(others.map((worker) => miniflare.unsafeGetDirectURL(worker.name)));
   const syncUrls = [url, ...direct].map(({ host }) => `ws://${host}/sync`);
   const extraUrls = new Map<string, string>();
@@ -106,7 +112,24 @@ export async function startEdgeHost(options: EdgeHostOptions): Promise<EdgeHost>
       if (!extraUrl) throw new RangeError(`there is no extra Worker ${name}`);
       return extraUrl;
     },
+    pid: started.pid(),
     close: () => miniflare.dispose(),
+  };
+}
+
+/** Tells which process of a program has been started by now: Miniflare does not say it. */
+function watchStarted(program: string): { pid(): number | undefined; end(): void } {
+  let child: ChildProcess | undefined;
+  // Told before the program is started; its file and its id are set later.
+  const seen: ChildProcess[] = [];
+  const onStart = (message: unknown) => void seen.push((message as { process: ChildProcess }).process);
+  subscribe("child_process", onStart);
+  return {
+    pid: () => child?.pid,
+    end() {
+      unsubscribe("child_process", onStart);
+      child = seen.findLast(({ spawnfile }) => basename(spawnfile ?? "").startsWith(program));
+    },
   };
 }
 

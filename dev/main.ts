@@ -1,57 +1,99 @@
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { pino } from "pino";
 import pretty from "pino-pretty";
-import { buildDemo } from "../demo/build.ts";
+import { defineCommand, oneOf, type Values, wholeNumber } from "../cli/command.ts";
+import { endWithNpm } from "../cli/end-with-npm.ts";
+import { main } from "../cli/main.ts";
 import { SpriteSyncError } from "../shared/errors.ts";
 import { LIMITS } from "../shared/limits.ts";
-import { PLACEMENT_POLICIES, type PlacementPolicy } from "../shared/placement.ts";
-import { buildSprite } from "../sprite/build.ts";
-import { dockerRunner } from "./fleet/index.ts";
-import { PLATFORMS, type Platform, SPRITE_IMAGE, startStack } from "./stack.ts";
+import { PLACEMENT_POLICIES } from "../shared/placement.ts";
+import { PLATFORMS } from "./platforms.ts";
+import type { Stack } from "./stack.ts";
 import { StackLog } from "./stack-log.ts";
 
-const USAGE = `npm run dev -- [options]
-  --port N               port of the edge on 127.0.0.1; 0 takes a free one (default 8787)
-  --data DIR             where everything is kept; survives restarts (default .data/dev)
-  --sleep-after SECONDS  idle time after which a Sprite sleeps; 0: never (default ${LIMITS.sleepAfterSeconds})
-  --placement POLICY     ${PLACEMENT_POLICIES.join(" | ")} (default root)
-  --fleet PLATFORM       ${PLATFORMS.join(" | ")}: which of Fly's platforms is played (default machines)
-  --docker               run Sprites as containers of Dockerfile.sprite instead of processes
-  --verbose              log every request to the fleet and every line of the Sprites`;
-
 const root = fileURLToPath(new URL("..", import.meta.url));
-const log = pino(
-  { level: process.argv.includes("--verbose") ? "debug" : "info", base: null },
-  pretty({
-    colorize: process.stdout.isTTY === true,
-    translateTime: "HH:MM:ss.l",
-    ignore: "pid,hostname",
-    sync: true,
-  }),
-);
+const NAME = "dev";
+const OPTIONS = {
+  port: {
+    type: "string",
+    default: "8787",
+    value: "N",
+    about: "port of the edge on 127.0.0.1; 0 takes a free one",
+  },
+  data: {
+    type: "string",
+    default: `${root}.data/dev`,
+    value: "DIR",
+    about: "where everything is kept; survives restarts (default .data/dev)",
+  },
+  "sleep-after": {
+    type: "string",
+    default: String(LIMITS.sleepAfterSeconds),
+    value: "SECONDS",
+    about: "idle time after which a Sprite sleeps; 0: never",
+  },
+  placement: {
+    type: "string",
+    default: "root",
+    value: "POLICY",
+    about: `which groups share a Sprite: ${PLACEMENT_POLICIES.join(" | ")}`,
+  },
+  fleet: {
+    type: "string",
+    default: "machines",
+    value: "PLATFORM",
+    about: `which of Fly's platforms is played: ${PLATFORMS.join(" | ")}`,
+  },
+  docker: {
+    type: "boolean",
+    default: false,
+    about: "run Sprites as containers of Dockerfile.sprite instead of processes",
+  },
+  verbose: {
+    type: "boolean",
+    default: false,
+    about: "log every request to the fleet and every line of the Sprites",
+  },
+} as const;
 
-try {
-  await run();
-} catch (error) {
-  const expected = error instanceof SpriteSyncError;
-  console.error(expected ? error.message : error);
-  process.exit(1);
-}
+const prettyLog = pretty({
+  colorize: process.stdout.isTTY === true,
+  translateTime: "HH:MM:ss.l",
+  ignore: "pid,hostname",
+  sync: true,
+});
+const log = pino({ level: process.argv.includes("--verbose") ? "debug" : "info", base: null }, prettyLog);
 
-async function run(): Promise<void> {
-  const options = readArguments();
-  if (!options) return;
+/** `npm run dev`. */
+export const DEV = defineCommand({
+  name: NAME,
+  about: "Starts the whole product on this computer: the edge in workerd, a fleet host, and Sprites.",
+  options: OPTIONS,
+  run: async (values) => {
+    await run(readOptions(values));
+    return undefined;
+  },
+});
+
+async function run(options: ReturnType<typeof readOptions>): Promise<void> {
+  // Only now: they take a second to load, and need libraries that a bare system lacks.
+  const [{ buildDemo }, { buildSprite }, { startStack, SPRITE_IMAGE }, { dockerRunner }] = await Promise.all([
+    import("../demo/build.ts"),
+    import("../sprite/build.ts"),
+    import("./stack.ts"),
+    import("./fleet/index.ts"),
+  ]);
   const [demoDir, spriteDir] = [`${root}dist/demo`, `${root}dist/sprite`];
   await mkdir(options.dataDir, { recursive: true });
   await Promise.all([buildDemo(demoDir), buildSprite(spriteDir)]);
   if (options.docker) {
-    const build = ["build", "--file", "Dockerfile.sprite", "--tag", SPRITE_IMAGE, "."];
-    execFileSync("docker", build, { cwd: root, stdio: "inherit" });
+    buildImage(SPRITE_IMAGE);
   }
   const stackLog = new StackLog(log, options.verbose);
+  // Until there is something to stop in order.
+  process.once("SIGHUP", () => process.exit(129));
   const stack = await startStack({
     ...options,
     demoDir,
@@ -67,71 +109,54 @@ async function run(): Promise<void> {
     onEdgeLine: (line, isError) => stackLog.edge(line, isError),
   });
   console.log(`ready ${stack.syncUrl}\npage  ${stack.pageUrl}`);
+  stopOnSignals(stack);
+}
 
+/** Stops everything in order on Ctrl-C, when the terminal is closed, and when npm is ended. */
+function stopOnSignals(stack: Stack): void {
   let closing = false;
   const stop = async () => {
-    if (closing) process.exit(130);
     closing = true;
     log.info("stopping everything; Ctrl-C again to leave it behind");
     await stack.close();
     process.exit(0);
   };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  // A closed terminal can no longer be written to, and tells each of its processes more than once.
+  for (const stream of [process.stdout, process.stderr, prettyLog]) stream.on("error", () => undefined);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     // Miniflare's own listener ends the process at once, and would leave the Sprites behind.
     process.removeAllListeners(signal);
-    process.on(signal, stop);
+    process.on(signal, () => {
+      if (!closing) void stop();
+      else if (signal === "SIGINT") process.exit(130);
+    });
   }
+  endWithNpm(() => {
+    if (!closing) void stop();
+  });
 }
 
-function readArguments() {
-  const { values } = readOrExplain();
-  if (values.help) {
-    console.log(USAGE);
-    return undefined;
-  }
-  const placement = values.placement as PlacementPolicy;
-  if (!PLACEMENT_POLICIES.includes(placement))
-    throw badArgument("--placement", PLACEMENT_POLICIES.join(", "));
-  const platform = values.fleet as Platform;
-  if (!PLATFORMS.includes(platform)) throw badArgument("--fleet", PLATFORMS.join(" or "));
+/** @throws SpriteSyncError `config-invalid`; docker itself has said why above. */
+function buildImage(image: string): void {
+  const build = ["build", "--file", "Dockerfile.sprite", "--tag", image, "."];
+  const { status, error } = spawnSync("docker", build, { cwd: root, stdio: "inherit" });
+  if (status === 0) return;
+  const reason = error
+    ? "docker cannot be started; install it, or leave out --docker"
+    : `docker build ended with ${status}, and says why above; \`docker info\` says whether its daemon runs`;
+  throw new SpriteSyncError("config-invalid", reason, { cause: error });
+}
+
+function readOptions(values: Values<typeof OPTIONS>) {
   return {
-    port: wholeNumber("--port", values.port),
+    port: wholeNumber(NAME, "port", values.port, { most: 65_535 }),
     dataDir: values.data,
-    sleepAfter: wholeNumber("--sleep-after", values["sleep-after"]),
-    placement,
-    platform,
+    sleepAfter: wholeNumber(NAME, "sleep-after", values["sleep-after"], { most: 99_999 }),
+    placement: oneOf(NAME, "placement", values.placement, PLACEMENT_POLICIES),
+    platform: oneOf(NAME, "fleet", values.fleet, PLATFORMS),
     docker: values.docker,
     verbose: values.verbose,
   };
 }
 
-function readOrExplain() {
-  try {
-    return parseArgs({
-      options: {
-        port: { type: "string", default: "8787" },
-        data: { type: "string", default: `${root}.data/dev` },
-        "sleep-after": { type: "string", default: String(LIMITS.sleepAfterSeconds) },
-        placement: { type: "string", default: "root" },
-        fleet: { type: "string", default: "machines" },
-        docker: { type: "boolean", default: false },
-        verbose: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    });
-  } catch (error) {
-    throw new SpriteSyncError(
-      "config-invalid",
-      `${error instanceof Error ? error.message : error}\n\n${USAGE}`,
-    );
-  }
-}
-
-function wholeNumber(option: string, text: string): number {
-  if (!/^\d{1,5}$/.test(text)) throw badArgument(option, "a whole number");
-  return Number(text);
-}
-
-function badArgument(option: string, expected: string): SpriteSyncError {
-  return new SpriteSyncError("config-invalid", `${option} takes ${expected}\n\n${USAGE}`);
-}
+if (import.meta.main) await main(DEV);

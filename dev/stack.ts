@@ -19,6 +19,10 @@ import {
 } from "./fleet/index.ts";
 import { keptPort } from "./kept-port.ts";
 import { keptSecret } from "./kept-secret.ts";
+import { endLeftover, keepProcess } from "./leftover-process.ts";
+import type { Platform } from "./platforms.ts";
+import { copyPage } from "./served-page.ts";
+import { forgetSettings, keepSettings } from "./stack-settings.ts";
 
 export interface StackOptions {
   /** Port of the edge; 0 takes a free one, the same for the same data if it can. */
@@ -61,11 +65,8 @@ export interface StackOptions {
   readonly onEdgeLine?: (line: string, isError: boolean) => void;
 }
 
-export const PLATFORMS = ["machines", "sprites"] as const;
-export type Platform = (typeof PLATFORMS)[number];
-
 /** The whole product on one computer: the edge in workerd, the fleet host, and Sprites as processes. */
-export interface Stack extends Omit<EdgeHost, "close"> {
+export interface Stack extends Omit<EdgeHost, "close" | "pid"> {
   readonly fleet: FleetHost;
   readonly dataDir: string;
   readonly passKeys: string;
@@ -82,21 +83,21 @@ export const SPRITE_IMAGE = "sprite-sync:local";
 const SPRITE_SOURCES = fileURLToPath(new URL("../sprite/main.ts", import.meta.url));
 
 export async function startStack(options: StackOptions): Promise<Stack> {
-  if (options.port) await checkPort(options.port);
   const temporary = options.dataDir === undefined;
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "sprite-sync-")));
-  await mkdir(dataDir, { recursive: true });
-  const lock = await lockData(dataDir);
+  const lock = await takePlace(dataDir, options);
   // Sprites that an earlier stack left asleep verify passes with the key that they were given.
   const passKeys = await keptSecret(join(dataDir, "pass-key"), () => randomBytes(32).toString("hex"));
   const port = options.port || (await keptPort(join(dataDir, "edge-port")));
   const { fleet, vars } = await startFleet(dataDir, passKeys, options);
   let edgeSettings = { ...vars, ...edgeVars(passKeys, port, options), ...options.edgeVars };
-  const startEdge = () =>
-    startEdgeHost({
+  const demoDir = options.demoDir && (await copyPage(options.demoDir, join(dataDir, "page")));
+  const edgeProcess = join(dataDir, "edge-process.json");
+  const startEdge = async () => {
+    const host = await startEdgeHost({
       port,
       persistDir: join(dataDir, "edge"),
-      demoDir: options.demoDir,
+      demoDir,
       cf: options.cf,
       edges: options.edges ?? 1,
       entry: options.edgeEntry,
@@ -105,6 +106,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       rateLimits: options.rateLimits,
       onLog: options.onEdgeLine ?? (() => undefined),
     });
+    await keepProcess(edgeProcess, host.pid);
+    await keepSettings(dataDir, edgeSettings);
+    return host;
+  };
   let edge = await startEdge();
   return {
     get syncUrl() {
@@ -129,11 +134,31 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     async close() {
       await edge.close();
       await fleet.close();
+      await rm(edgeProcess, { force: true });
+      await forgetSettings(dataDir);
       await lock.close();
       // workerd may still be writing its last page when its process has been told to end.
       if (temporary) await rm(dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     },
   };
+}
+
+/**
+ * Takes the data directory and makes sure of the port, before anything is started.
+ * @returns the lock on the directory.
+ */
+async function takePlace(dataDir: string, { port, log }: StackOptions) {
+  await mkdir(dataDir, { recursive: true });
+  const lock = await lockData(dataDir);
+  try {
+    const pid = await endLeftover(join(dataDir, "edge-process.json"));
+    if (pid) log.warn({ pid }, "ended workerd, which a stack that was killed had left");
+    if (port) await checkPort(port);
+    return lock;
+  } catch (error) {
+    await lock.close();
+    throw error;
+  }
 }
 
 function spriteCommand({ logLevel = "info", spriteEntry = SPRITE_SOURCES }: StackOptions) {

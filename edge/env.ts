@@ -1,15 +1,15 @@
 import type { RateLimiter } from "./client-limits.ts";
-import type { Coordinator } from "./coordinator.ts";
-import type { DirectoryShard } from "./directory-shard.ts";
-import type { FlyQueue } from "./fly-queue.ts";
-import type { WaitingRoom } from "./waiting-room.ts";
+import type { DURABLE_OBJECTS } from "./durable-objects.ts";
+
+type Classes = typeof import("./worker.ts");
+type ObjectBindings = {
+  readonly [Binding in keyof typeof DURABLE_OBJECTS]: DurableObjectNamespace<
+    InstanceType<Classes[(typeof DURABLE_OBJECTS)[Binding]]>
+  >;
+};
 
 /** The Worker's bindings and variables, as wrangler.toml declares them. Variables are read by `parseConfig` only. */
-export interface Env {
-  readonly DIRECTORY: DurableObjectNamespace<DirectoryShard>;
-  readonly COORDINATOR: DurableObjectNamespace<Coordinator>;
-  readonly FLY_QUEUE: DurableObjectNamespace<FlyQueue>;
-  readonly WAITING_ROOM: DurableObjectNamespace<WaitingRoom>;
+export interface Env extends ObjectBindings {
   readonly ADDRESSES: KVNamespace;
   readonly ASSETS: Fetcher;
   /** New sessions, and new Sprites, that one client may have; without the binding there is no limit. */

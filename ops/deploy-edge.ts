@@ -1,22 +1,17 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { defineCommand } from "../cli/command.ts";
+import { main } from "../cli/main.ts";
 import { buildDemo } from "../demo/build.ts";
-import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
+import { SpriteSyncError } from "../shared/errors.ts";
 import { buildSprite } from "../sprite/build.ts";
 import { packRelease } from "../sprite/release.ts";
 import { type Deployment, readDeployment } from "./deployment.ts";
 import { examine } from "./doctor.ts";
 import { printFindings } from "./finding.ts";
-import type { Terminal } from "./terminal.ts";
-
-export const DEPLOY_EDGE_USAGE = `npm run deploy:edge -- [options]      examines the configuration, builds what the edge serves, deploys the Worker
-  --env NAME     environment of wrangler.toml; production unless given
-  --secrets      also put the secrets of .dev.vars (.dev.vars.NAME) to Cloudflare
-  --dry-run      build and check everything, deploy nothing; needs no account
-  --force        deploy although the doctor found problems`;
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -38,59 +33,61 @@ export function wranglerArguments(options: {
   ];
 }
 
-/**
- * `npm run deploy:edge`.
- * @returns wrangler's exit code.
- * @throws SpriteSyncError when the doctor found a problem, or something cannot be built.
- */
-export async function deployEdge(args: string[], { print, env }: Terminal): Promise<number> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      env: { type: "string" },
-      secrets: { type: "boolean", default: false },
-      "dry-run": { type: "boolean", default: false },
-      force: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
+/** `npm run deploy:edge`. Its exit code is wrangler's. */
+export const DEPLOY_EDGE = defineCommand({
+  name: "deploy:edge",
+  about: "Examines the configuration, builds what the edge serves, deploys the Worker.",
+  options: {
+    env: { type: "string", value: "NAME", about: "environment of wrangler.toml; production unless given" },
+    secrets: {
+      type: "boolean",
+      default: false,
+      about: "also put the secrets of .dev.vars (.dev.vars.NAME) to Cloudflare",
     },
-  });
-  if (values.help) {
-    print(DEPLOY_EDGE_USAGE);
-    return 0;
-  }
-  const deployment = await readDeployment(ROOT, values.env, env);
-  const { PATH: path = "" } = env;
-  const findings = await examine(deployment, { online: false, secrets: values.secrets, path });
-  const wrong = findings.filter(({ level }) => level !== "ok");
-  if (wrong.length > 0) print(printFindings(wrong));
-  const sick = findings.some(({ level }) => level === "problem");
-  if (sick && !values["dry-run"] && !values.force) {
-    throw new SpriteSyncError("config-invalid", "not deployed: mend the problems above, or --force");
-  }
-  const release = await buildAssets(deployment);
-  const secretsFile = values.secrets ? secretsFileOf(deployment) : undefined;
-  const wrangler = wranglerArguments({
-    environment: values.env,
-    dryRun: values["dry-run"],
-    secretsFile,
-    release,
-  });
-  print(`wrangler ${wrangler.join(" ")}`);
-  const { status } = spawnSync(
-    process.execPath,
-    [join(ROOT, "node_modules/wrangler/bin/wrangler.js"), ...wrangler],
-    {
-      cwd: ROOT,
-      stdio: "inherit",
+    "dry-run": {
+      type: "boolean",
+      default: false,
+      about: "build and check everything, deploy nothing; needs no account",
     },
-  );
-  return status ?? 1;
-}
+    force: { type: "boolean", default: false, about: "deploy although the doctor found problems" },
+  },
+  async run(values, _operands, { print, env }) {
+    const deployment = await readDeployment(ROOT, values.env, env);
+    const { PATH: path = "" } = env;
+    const findings = await examine(deployment, { online: false, secrets: values.secrets, path });
+    const wrong = findings.filter(({ level }) => level !== "ok");
+    if (wrong.length > 0) print(printFindings(wrong));
+    const sick = findings.some(({ level }) => level === "problem");
+    if (sick && !values["dry-run"] && !values.force) {
+      throw new SpriteSyncError("config-invalid", "not deployed: mend the problems above, or --force");
+    }
+    const release = await buildAssets(deployment);
+    const secretsFile = values.secrets ? secretsFileOf(deployment) : undefined;
+    const wrangler = wranglerArguments({
+      environment: values.env,
+      dryRun: values["dry-run"],
+      secretsFile,
+      release,
+    });
+    print(`wrangler ${wrangler.join(" ")}`);
+    const { status } = spawnSync(
+      process.execPath,
+      [join(ROOT, "node_modules/wrangler/bin/wrangler.js"), ...wrangler],
+      {
+        cwd: ROOT,
+        stdio: "inherit",
+      },
+    );
+    return status ?? 1;
+  },
+});
 
 /** The demo page and, for Fly Sprites, the server that is put into them. @returns the latter's path among the assets. */
 async function buildAssets(deployment: Deployment): Promise<string | undefined> {
   const directory = join(ROOT, deployment.worker.assets?.directory ?? "dist/demo");
   await buildDemo(directory);
+  // What an earlier deployment has put there would be uploaded, too.
+  await rm(join(directory, "release"), { recursive: true, force: true });
   const { FLEET: fleet, SPRITE_RELEASE: release = "auto" } = deployment.vars;
   if (fleet !== "sprites" || release !== "auto") return undefined;
   if (process.platform !== "linux" || process.arch !== "x64") {
@@ -112,14 +109,4 @@ function secretsFileOf({ environment, root }: Deployment): string {
   );
 }
 
-if (import.meta.main) {
-  deployEdge(process.argv.slice(2), { print: console.log, env: process.env }).then(
-    (code) => {
-      process.exitCode = code;
-    },
-    (error: unknown) => {
-      console.error(toSpriteSyncError(error, "config-invalid").message);
-      process.exitCode = 1;
-    },
-  );
-}
+if (import.meta.main) await main(DEPLOY_EDGE);

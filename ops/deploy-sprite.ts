@@ -3,19 +3,14 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { defineCommand } from "../cli/command.ts";
+import { main } from "../cli/main.ts";
+import type { Terminal } from "../cli/terminal.ts";
 import packageJson from "../package.json" with { type: "json" };
-import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
+import { SpriteSyncError } from "../shared/errors.ts";
 import { envFlag, readDeployment } from "./deployment.ts";
 import { askDigest, pinned, readPushed } from "./image-digest.ts";
-import type { Terminal } from "./terminal.ts";
 import { setVariable } from "./wrangler-vars.ts";
-
-export const DEPLOY_SPRITE_USAGE = `npm run deploy:sprite -- [options]      builds the Sprites' image and pushes it to Fly.io's registry
-  --env NAME     environment of wrangler.toml, which names the app; production unless given
-  --label LABEL  tag of the image (default v<version>-<time>)
-  --local        build with this machine's docker instead of Fly.io's builder
-  --write        write the image, by its digest, into wrangler.toml`;
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -36,50 +31,61 @@ export function flyctlArguments(app: string, label: string, local: boolean): str
   ];
 }
 
-/**
- * `npm run deploy:sprite`.
- * @throws SpriteSyncError; wrangler.toml is as it was then.
- */
-export async function deploySprite(args: string[], { print, env }: Terminal): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      env: { type: "string" },
-      label: { type: "string", default: defaultLabel(new Date()) },
-      local: { type: "boolean", default: false },
-      write: { type: "boolean", default: false },
-      dir: { type: "string", default: ROOT },
-      help: { type: "boolean", short: "h", default: false },
+/** `npm run deploy:sprite`. When it fails, wrangler.toml is as it was. */
+export const DEPLOY_SPRITE = defineCommand({
+  name: "deploy:sprite",
+  about: "Builds the Sprites' image and pushes it to Fly.io's registry.",
+  options: {
+    env: {
+      type: "string",
+      value: "NAME",
+      about: "environment of wrangler.toml, which names the app; production unless given",
     },
-  });
-  if (values.help) return print(DEPLOY_SPRITE_USAGE);
-  const deployment = await readDeployment(values.dir, values.env, env);
-  if (deployment.vars.FLEET === "sprites") {
-    throw new SpriteSyncError(
-      "config-invalid",
-      `FLEET is sprites: they run no image. Their server is deployed with the edge: npm run deploy:edge --${envFlag(deployment)}`,
-    );
-  }
-  const app = deployment.vars.FLY_APP_NAME ?? "";
-  const output = await runFlyctl(flyctlArguments(app, values.label, values.local), values.dir, {
-    print,
-    env,
-  });
-  const pushed = readPushed(output, app);
-  const token = deployment.secrets.FLY_API_TOKEN ?? "";
-  const registry = env.FLY_REGISTRY_URL ?? "https://registry.fly.io";
-  const image = pinned(pushed, pushed.digest ?? (await askDigest(pushed.image, token, registry)));
-  print(`\npushed ${pushed.image}\nimage  ${image}`);
-  const file = join(values.dir, "wrangler.toml");
-  if (!values.write) {
-    print(
-      `\nWrite it into wrangler.toml (or run this with --write), then deploy the edge:\nSPRITE_IMAGE = "${image}"`,
-    );
-    return;
-  }
-  await writeFile(file, setVariable(await readFile(file, "utf8"), values.env, "SPRITE_IMAGE", image));
-  print(`\nwritten into wrangler.toml; next: npm run deploy:edge --${envFlag(deployment)}`);
-}
+    label: { type: "string", value: "LABEL", about: "tag of the image (default v<version>-<time>)" },
+    local: {
+      type: "boolean",
+      default: false,
+      about: "build with this machine's docker instead of Fly.io's builder",
+    },
+    write: { type: "boolean", default: false, about: "write the image, by its digest, into wrangler.toml" },
+    dir: {
+      type: "string",
+      default: ROOT,
+      value: "DIR",
+      about: "directory of wrangler.toml and fly.toml (default: this project)",
+    },
+  },
+  async run(values, _operands, { print, env }) {
+    const label = values.label ?? defaultLabel(new Date());
+    const deployment = await readDeployment(values.dir, values.env, env);
+    if (deployment.vars.FLEET === "sprites") {
+      throw new SpriteSyncError(
+        "config-invalid",
+        `FLEET is sprites: they run no image. Their server is deployed with the edge: npm run deploy:edge --${envFlag(deployment)}`,
+      );
+    }
+    const app = deployment.vars.FLY_APP_NAME ?? "";
+    const output = await runFlyctl(flyctlArguments(app, label, values.local), values.dir, {
+      print,
+      env,
+    });
+    const pushed = readPushed(output, app);
+    const token = deployment.secrets.FLY_API_TOKEN ?? "";
+    const registry = env.FLY_REGISTRY_URL ?? "https://registry.fly.io";
+    const image = pinned(pushed, pushed.digest ?? (await askDigest(pushed.image, token, registry)));
+    print(`\npushed ${pushed.image}\nimage  ${image}`);
+    const file = join(values.dir, "wrangler.toml");
+    if (!values.write) {
+      print(
+        `\nWrite it into wrangler.toml (or run this with --write), then deploy the edge:\nSPRITE_IMAGE = "${image}"`,
+      );
+      return undefined;
+    }
+    await writeFile(file, setVariable(await readFile(file, "utf8"), values.env, "SPRITE_IMAGE", image));
+    print(`\nwritten into wrangler.toml; next: npm run deploy:edge --${envFlag(deployment)}`);
+    return undefined;
+  },
+});
 
 function defaultLabel(now: Date): string {
   return `v${packageJson.version}-${now.toISOString().replace(/\D/g, "").slice(0, 14)}`;
@@ -111,9 +117,4 @@ async function runFlyctl(args: string[], cwd: string, { print, env: given }: Ter
   return lines.join("\n");
 }
 
-if (import.meta.main) {
-  deploySprite(process.argv.slice(2), { print: console.log, env: process.env }).catch((error: unknown) => {
-    console.error(toSpriteSyncError(error, "config-invalid").message);
-    process.exitCode = 1;
-  });
-}
+if (import.meta.main) await main(DEPLOY_SPRITE);

@@ -1,22 +1,14 @@
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
-import { toSpriteSyncError } from "../shared/errors.ts";
+import { defineCommand } from "../cli/command.ts";
+import { main } from "../cli/main.ts";
 import { checkFleet } from "./checks/fleet.ts";
 import { checkOnline } from "./checks/online.ts";
 import { checkSecrets, putSecrets } from "./checks/secrets.ts";
 import { checkAddress, checkBindings, checkChoices, checkVariables } from "./checks/worker.ts";
 import { type Deployment, readDeployment } from "./deployment.ts";
 import { type Finding, ok, printFindings, warning } from "./finding.ts";
-import type { Terminal } from "./terminal.ts";
-
-export const DOCTOR_USAGE = `npm run doctor -- [options]      exit code 0: nothing is wrong
-  --env NAME     environment of wrangler.toml; production unless given
-  --online       also ask Fly.io, sprites.dev and the edge; reads only
-  --no-secrets   secrets are kept elsewhere: do not ask for them
-  --dir DIR      directory of wrangler.toml and fly.toml (default: this project)
-  --json         print JSON`;
 
 export interface Examination {
   readonly online: boolean;
@@ -45,52 +37,49 @@ function checkFlyctl(path: string): Finding {
   return warning("flyctl", "is not installed here", { run: "curl -L https://fly.io/install.sh | sh" });
 }
 
-/**
- * `npm run doctor`.
- * @returns the exit code.
- * @throws when the arguments or the files cannot be read.
- */
-export async function doctor(args: string[], { print, env }: Terminal): Promise<number> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      env: { type: "string" },
-      online: { type: "boolean", default: false },
-      "no-secrets": { type: "boolean", default: false },
-      dir: { type: "string", default: fileURLToPath(new URL("..", import.meta.url)) },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
+/** `npm run doctor`. */
+export const DOCTOR = defineCommand({
+  name: "doctor",
+  about:
+    "Reads the configuration, and names what is missing. Exit code 0: nothing is wrong; 1: something is.",
+  options: {
+    env: { type: "string", value: "NAME", about: "environment of wrangler.toml; production unless given" },
+    online: {
+      type: "boolean",
+      default: false,
+      about: "also ask Fly.io, sprites.dev and the edge; reads only",
     },
-  });
-  if (values.help) {
-    print(DOCTOR_USAGE);
-    return 0;
-  }
-  const deployment = await readDeployment(values.dir, values.env, env);
-  const { PATH: path = "" } = env;
-  const findings = await examine(deployment, {
-    online: values.online,
-    secrets: !values["no-secrets"],
-    path,
-  });
-  const sick = findings.some(({ level }) => level === "problem");
-  const next = sick ? [] : putSecrets(deployment);
-  if (values.json) print(JSON.stringify({ ok: !sick, findings, next }, null, 2));
-  else {
-    print(printFindings(findings));
-    if (next.length > 0) print(`\nIf the secrets have changed:\n  ${next.join("\n  ")}`);
-  }
-  return sick ? 1 : 0;
-}
+    "no-secrets": {
+      type: "boolean",
+      default: false,
+      about: "secrets are kept elsewhere: do not ask for them",
+    },
+    dir: {
+      type: "string",
+      default: fileURLToPath(new URL("..", import.meta.url)),
+      value: "DIR",
+      about: "directory of wrangler.toml and fly.toml (default: this project)",
+    },
+    json: { type: "boolean", default: false, about: "print JSON" },
+  },
+  failureCode: 2,
+  async run(values, _operands, { print, env }) {
+    const deployment = await readDeployment(values.dir, values.env, env);
+    const { PATH: path = "" } = env;
+    const findings = await examine(deployment, {
+      online: values.online,
+      secrets: !values["no-secrets"],
+      path,
+    });
+    const sick = findings.some(({ level }) => level === "problem");
+    const next = sick ? [] : putSecrets(deployment);
+    if (values.json) print(JSON.stringify({ ok: !sick, findings, next }, null, 2));
+    else {
+      print(printFindings(findings));
+      if (next.length > 0) print(`\nIf the secrets have changed:\n  ${next.join("\n  ")}`);
+    }
+    return sick ? 1 : 0;
+  },
+});
 
-if (import.meta.main) {
-  doctor(process.argv.slice(2), { print: console.log, env: process.env }).then(
-    (code) => {
-      process.exitCode = code;
-    },
-    (error: unknown) => {
-      console.error(`${toSpriteSyncError(error, "config-invalid").message}\n\n${DOCTOR_USAGE}`);
-      process.exitCode = 2;
-    },
-  );
-}
+if (import.meta.main) await main(DOCTOR);

@@ -1,19 +1,14 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
-import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
+import { defineCommand, wholeNumber } from "../cli/command.ts";
+import { UsageError } from "../cli/failure.ts";
+import { main } from "../cli/main.ts";
+import { SpriteSyncError } from "../shared/errors.ts";
 import { withTimeout } from "../shared/timeout.ts";
-import { JOURNEYS, type Kept, type SmokeOptions, type Trip } from "./smoke/journeys.ts";
+import type { Kept, SmokeOptions, Trip } from "./smoke/journeys.ts";
 import { printReport, type Report, type StepResult } from "./smoke/report.ts";
 
-export const SMOKE_USAGE = `npm run smoke -- wss://<host>/sync[?key=…] [options]      exit code 0: all journeys passed
-  --sleep-after SECONDS  also let its Sprites sleep, which they do after so many seconds there
-  --large CHARACTERS     size of the large value (default 500000)
-  --keep FILE            keep account and group in FILE and use them again: no new Sprites with each run
-  --timeout SECONDS      for each journey (default 60)
-  --json                 print JSON
-
-It makes one account and one group of its own (three Sprites under placement "root"), writes less than twice the large value, and reads nothing else.`;
+const NAME = "smoke";
 
 /** The most that it writes into somebody's production. */
 const MAX_LARGE_CHARS = 8_000_000;
@@ -23,6 +18,7 @@ export async function smoke(
   options: SmokeOptions,
   timeoutMs: number,
 ): Promise<{ report: Report; kept?: Kept }> {
+  const { JOURNEYS } = await import("./smoke/journeys.ts");
   const over = new AbortController();
   const trip: Trip = { options, clients: [], over: over.signal };
   const steps: StepResult[] = [];
@@ -66,58 +62,54 @@ export async function smoke(
   return { report, ...(writer && group && { kept: { ...writer.identity, groupID: group.id } }) };
 }
 
-async function main(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      "sleep-after": { type: "string" },
-      large: { type: "string", default: "500000" },
-      keep: { type: "string" },
-      timeout: { type: "string", default: "60" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
+/** `npm run smoke`. */
+export const SMOKE = defineCommand({
+  name: NAME,
+  about:
+    "Takes journeys with real clients against a deployed endpoint. Exit code 0: all passed; 1: one failed.",
+  operands: [{ name: "wss://<host>/sync[?key=…]", about: "the endpoint", required: true }],
+  options: {
+    "sleep-after": {
+      type: "string",
+      value: "SECONDS",
+      about: "also let its Sprites sleep, which they do after so many seconds there",
     },
-  });
-  if (values.help) {
-    console.log(SMOKE_USAGE);
-    return 0;
-  }
-  const [url, ...rest] = positionals;
-  if (!url || rest.length > 0 || !/^wss?:\/\/[^/]+\/./.test(url)) {
-    throw new SpriteSyncError("config-invalid", "name one address, wss://<host>/sync");
-  }
-  const kept =
-    values.keep && existsSync(values.keep)
-      ? (JSON.parse(await readFile(values.keep, "utf8")) as Kept)
-      : undefined;
-  const sleepAfter = values["sleep-after"];
-  const options = {
-    url,
-    largeChars: wholeNumber("--large", values.large, MAX_LARGE_CHARS),
-    sleepAfter: sleepAfter === undefined ? undefined : wholeNumber("--sleep-after", sleepAfter, 3_600),
-    kept,
-  };
-  const timeoutMs = wholeNumber("--timeout", values.timeout, 3_600) * 1_000;
-  const { report, kept: made } = await smoke(options, timeoutMs);
-  // The account's secret: for its owner's eyes only.
-  if (values.keep && made && !kept) await writeFile(values.keep, JSON.stringify(made), { mode: 0o600 });
-  console.log(values.json ? JSON.stringify(report, null, 2) : printReport(report));
-  return report.ok ? 0 : 1;
-}
-
-function wholeNumber(option: string, text: string, most: number): number {
-  if (/^\d{1,9}$/.test(text) && Number(text) <= most) return Number(text);
-  throw new SpriteSyncError("config-invalid", `${option} takes a whole number, ${most} at most`);
-}
+    large: { type: "string", default: "500000", value: "CHARACTERS", about: "size of the large value" },
+    keep: {
+      type: "string",
+      value: "FILE",
+      about: "keep account and group in FILE and use them again: no new Sprites with each run",
+    },
+    timeout: { type: "string", default: "60", value: "SECONDS", about: "for each journey" },
+    json: { type: "boolean", default: false, about: "print JSON" },
+  },
+  notes: `It makes one account and one group of its own (three Sprites under placement "root"), writes less than twice the large
+value, and reads nothing else.`,
+  failureCode: 2,
+  async run(values, [url = ""], { print }) {
+    if (!/^wss?:\/\/[^/]+\/./.test(url)) throw new UsageError(NAME, "Name one address, wss://<host>/sync");
+    const sleepAfter = values["sleep-after"];
+    const asked = {
+      url,
+      largeChars: wholeNumber(NAME, "large", values.large, { most: MAX_LARGE_CHARS }),
+      sleepAfter:
+        sleepAfter === undefined ? undefined : wholeNumber(NAME, "sleep-after", sleepAfter, { most: 3_600 }),
+    };
+    const timeoutMs = wholeNumber(NAME, "timeout", values.timeout, { most: 3_600 }) * 1_000;
+    const kept =
+      values.keep && existsSync(values.keep)
+        ? (JSON.parse(await readFile(values.keep, "utf8")) as Kept)
+        : undefined;
+    const { report, kept: made } = await smoke({ ...asked, kept }, timeoutMs);
+    // The account's secret: for its owner's eyes only.
+    if (values.keep && made && !kept) await writeFile(values.keep, JSON.stringify(made), { mode: 0o600 });
+    print(values.json ? JSON.stringify(report, null, 2) : printReport(report));
+    return report.ok ? 0 : 1;
+  },
+});
 
 if (import.meta.main) {
-  main(process.argv.slice(2)).then(
-    // A device that could not be closed must not hold the process.
-    (code) => process.exit(code),
-    (error: unknown) => {
-      console.error(`${toSpriteSyncError(error, "config-invalid").message}\n\n${SMOKE_USAGE}`);
-      process.exit(2);
-    },
-  );
+  await main(SMOKE);
+  // A device that could not be closed must not hold the process.
+  process.exit();
 }

@@ -1,8 +1,11 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { basename, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build } from "esbuild";
+import { defineCommand } from "../cli/command.ts";
+import { main } from "../cli/main.ts";
 import { checksumOf, compiledFileOf } from "./bundle/code-cache.ts";
 import { lateBuiltins } from "./bundle/late-builtins.ts";
 import { lateParts, lateS3, S3_PART, WASM_PART } from "./bundle/late-parts.ts";
@@ -23,22 +26,24 @@ type Addons = Map<string, string>;
  * @throws Error when the bundled Sprite does not work.
  */
 export async function buildSprite(directory: string): Promise<void> {
+  // First, because esbuild would bury what is wrong when a library of the system is missing.
+  createRequire(import.meta.url)("hypercore-storage");
   const output = new BundleDirectory(resolve(ROOT, directory));
   await mkdir(output.path, { recursive: true });
   const addons: Addons = new Map();
-  const main = await buildProgram("sprite/main.ts", output, addons);
+  const program = await buildProgram("sprite/main.ts", output, addons);
   const single = await buildProgram("sprite/single.ts", output, addons);
   await buildPart(WASM_PART, WASM_PART, output);
   await buildPart(S3_PART, "sprite/storage/backup/s3-place.ts", output);
   await buildCli(output, addons);
   for (const [name, source] of addons) await output.putCopy(name, source);
   await output.putFile("package.json", `${JSON.stringify({ type: "commonjs" })}\n`);
-  const compiled = compiledFileOf(main);
+  const compiled = compiledFileOf(program);
   output.keep(basename(compiled));
   // Otherwise the same bundle has been tried before.
-  if (!existsSync(compiled)) await tryProgram([RECORDER, main]);
+  if (!existsSync(compiled)) await tryProgram([RECORDER, program]);
   // Last, so that they never name what is not there yet.
-  await buildLauncher("main", main, checksumOf(await readFile(compiled)), output);
+  await buildLauncher("main", program, checksumOf(await readFile(compiled)), output);
   await buildLauncher("single", single, 0, output);
   await output.removeOld();
 }
@@ -143,4 +148,15 @@ async function buildCli(output: BundleDirectory, addons: Addons): Promise<void> 
   await output.putFile("cli.js", 'import("./cli-program.mjs");\n');
 }
 
-if (import.meta.main) await buildSprite("dist/sprite");
+/** `npm run build:sprite`. */
+export const BUILD_SPRITE = defineCommand({
+  name: "build:sprite",
+  about: "Bundles the Sprite into dist/sprite, and tries whether it works.",
+  options: {},
+  async run() {
+    await buildSprite("dist/sprite");
+    return undefined;
+  },
+});
+
+if (import.meta.main) await main(BUILD_SPRITE);

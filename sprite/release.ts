@@ -3,6 +3,8 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { defineCommand } from "../cli/command.ts";
+import { main } from "../cli/main.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { buildSprite } from "./build.ts";
 import { type TarFile, tar } from "./tar.ts";
@@ -47,8 +49,20 @@ async function filesOf(directory: string): Promise<TarFile[]> {
   return files;
 }
 
-if (import.meta.main) {
-  const [bundleDir = "dist/sprite", outDir = "dist/release"] = process.argv.slice(2);
-  await buildSprite(bundleDir);
-  console.log(await packRelease(bundleDir, outDir));
-}
+/** `npm run build:release`. */
+export const BUILD_RELEASE = defineCommand({
+  name: "build:release",
+  about: "Bundles the Sprite and packs it for Fly Sprites, for the platform that this runs on.",
+  operands: [
+    { name: "BUNDLE", about: "folder of the bundle (default dist/sprite)" },
+    { name: "FOLDER", about: "where the archive is put (default dist/release)" },
+  ],
+  options: {},
+  async run(_values, [bundleDir = "dist/sprite", outDir = "dist/release"], { print }) {
+    await buildSprite(bundleDir);
+    print(await packRelease(bundleDir, outDir));
+    return undefined;
+  },
+});
+
+if (import.meta.main) await main(BUILD_RELEASE);

@@ -1,55 +1,33 @@
-import { parseArgs } from "node:util";
-import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
-import { LIMITS } from "../shared/limits.ts";
-import { routeCojsonLog } from "./cojson-log.ts";
-import { Listener } from "./listener.ts";
-import { openLog } from "./log.ts";
-import { Sprite } from "./sprite.ts";
-import { stopOnSignals } from "./stop.ts";
-import { openStorage } from "./storage/index.ts";
+import { defineCommand, wholeNumber } from "../cli/command.ts";
+import { main } from "../cli/main.ts";
 
-const USAGE = "usage: npm run single -- [--port 4200] [--host 127.0.0.1] [--data ./data/single]";
+const NAME = "single";
 
-/**
- * All groups in one process, without an edge: browsers connect to `ws://host:port/sync` directly, nothing sleeps, and
- * whoever reaches the port may read and write what cojson's own permissions allow.
- */
-async function single(): Promise<void> {
-  const { port, host, data } = readArguments(process.argv.slice(2));
-  const log = openLog("info");
-  routeCojsonLog(log);
-  const stopping = stopOnSignals(log);
-  const started = await Sprite.start({
-    role: { kind: "single" },
-    openStorage: () => openStorage(data),
-    listener: new Listener(port, host),
-    sleepAfterMs: 0,
-    log,
-    onAsleep: () => {},
-  });
-  stopping.closes(() => started.sprite.close(), LIMITS.shutdownMs);
-  process.stdout.write(`ready ws://${host}:${started.port}/sync\n`);
-}
-
-function readArguments(args: string[]): { port: number; host: string; data: string } {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        port: { type: "string", default: "4200" },
-        host: { type: "string", default: "127.0.0.1" },
-        data: { type: "string", default: "./data/single" },
-      },
-    });
-    const port = Number(values.port);
-    if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error("--port must be a TCP port");
-    return { port, host: values.host, data: values.data };
-  } catch (error) {
-    throw new SpriteSyncError("config-invalid", `${(error as Error).message}\n${USAGE}`, { cause: error });
-  }
-}
-
-single().catch((error: unknown) => {
-  process.stderr.write(`${toSpriteSyncError(error, "config-invalid").message}\n`);
-  process.exit(1);
+const single = defineCommand({
+  name: NAME,
+  about: "Runs the same server for all groups in one process, without edge and sleep.",
+  options: {
+    port: {
+      type: "string",
+      default: "4200",
+      value: "N",
+      about: "port that browsers connect to; 0 takes a free one",
+    },
+    host: { type: "string", default: "127.0.0.1", value: "ADDRESS", about: "address that it listens on" },
+    data: {
+      type: "string",
+      default: "./data/single",
+      value: "DIR",
+      about: "where everything is kept; survives restarts",
+    },
+  },
+  async run({ port, host, data }) {
+    const place = { port: wholeNumber(NAME, "port", port, { most: 65_535 }), host, data };
+    // Native parts load only now: without a library of the system they cannot.
+    const { serveAllGroups } = await import("./all-groups.ts");
+    await serveAllGroups(place);
+    return undefined;
+  },
 });
+
+void main(single);

@@ -8,7 +8,7 @@ export interface Stopping {
 }
 
 /**
- * Ends the process in order on SIGTERM and SIGINT, and at once, with 1, on an error that nobody caught: what was
+ * Ends the process in order on SIGTERM, SIGINT and SIGHUP (its terminal was closed), and at once, with 1, on an error that nobody caught: what was
  * acknowledged is on disk, and a fresh start is the best cure.
  */
 export function stopOnSignals(log: Log): Stopping {
@@ -37,7 +37,7 @@ export function stopOnSignals(log: Log): Stopping {
     reason = why;
     run();
   };
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop(signal));
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => stop(signal));
   process.on("uncaughtException", (error) => crash(log, error));
   process.on("unhandledRejection", (error) => crash(log, error));
   return {

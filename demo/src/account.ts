@@ -1,3 +1,4 @@
+import { cojsonInternals } from "cojson";
 import { AuthSecretStorage, KvStoreContext } from "jazz-tools";
 import { createJazzBrowserContext, LocalStorageKVStore } from "jazz-tools/browser";
 import { Connection } from "./connection.ts";
@@ -11,6 +12,12 @@ export interface OpenAccount {
   readonly connection: Connection;
   readonly sprites: Sprites;
 }
+
+/**
+ * When cojson asks once more for what no server had (ms; its own is 3,000). Soon, so that people hear in time that a list is
+ * missing; a list that is saved later still appears by itself.
+ */
+const ASK_AGAIN_MS = 1_000;
 
 let credentials: AuthSecretStorage | undefined;
 
@@ -47,6 +54,7 @@ export async function forgetAccount(): Promise<void> {
  * lost its own copy of the account.
  */
 export async function openAccount(name?: string): Promise<OpenAccount> {
+  cojsonInternals.setCoValueLoadingRetryDelay(ASK_AGAIN_MS);
   const sprites = new Sprites();
   listenToSockets(window, sprites);
   const context = await createJazzBrowserContext({

@@ -14,6 +14,13 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** Moves the focus to `element` if nothing has it, as when what had it was removed. Whoever types elsewhere is left alone. */
+export function takeFocus(element: HTMLElement): void {
+  const { activeElement } = document;
+  if (activeElement && activeElement !== document.body && activeElement.localName !== "main") return;
+  element.focus({ preventScroll: true });
+}
+
 /** A piece of the page with subscriptions behind it. */
 export interface Part {
   readonly element: HTMLElement;
@@ -38,7 +45,7 @@ export class Rows {
     const next = new Map<string, Part>();
     for (const id of ids) next.set(id, this.rows.get(id) ?? this.create(id));
     for (const [id, row] of this.rows) {
-      if (!next.has(id)) remove(row);
+      if (!next.has(id)) this.remove(row);
     }
     this.rows = next;
     this.order();
@@ -46,6 +53,16 @@ export class Rows {
 
   destroy(): void {
     this.show([]);
+  }
+
+  /** Removes a row; a button in it that has the focus hands it to the same button of the next one. */
+  private remove(row: Part): void {
+    const focused = document.activeElement;
+    const name = focused instanceof HTMLButtonElement ? focused.dataset.testid : undefined;
+    const heir = row.element.contains(focused) && name ? neighbour(row.element) : undefined;
+    row.destroy();
+    row.element.remove();
+    heir?.querySelector<HTMLElement>(`[data-testid=${name}]`)?.focus();
   }
 
   private order(): void {
@@ -57,9 +74,8 @@ export class Rows {
   }
 }
 
-function remove(row: Part): void {
-  row.destroy();
-  row.element.remove();
+function neighbour(row: HTMLElement): Element | undefined {
+  return row.nextElementSibling ?? row.previousElementSibling ?? undefined;
 }
 
 /** Shows the value of a field unless somebody is typing in it; what they typed is theirs until they leave it. */

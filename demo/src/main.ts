@@ -1,5 +1,5 @@
 import { forgetAccount, hasAccount, onAccountMadeElsewhere, openAccount } from "./account.ts";
-import { el } from "./dom.ts";
+import { el, takeFocus } from "./dom.ts";
 import { parseRoute } from "./route.ts";
 import { syncAddress } from "./sync-address.ts";
 import { type Problem, problemView, reloadButton } from "./views/problem.ts";
@@ -20,9 +20,13 @@ async function start(app: HTMLElement): Promise<void> {
     showProblem(app, obstacle);
     return;
   }
-  const name = (await hasAccount()) ? undefined : await askName(app);
+  const isNew = !(await hasAccount());
+  const name = isNew ? await askName(app) : undefined;
   app.replaceChildren(el("p", { className: "empty", role: "status" }, "Opening your account…"));
   showShell(app, await openAccount(name));
+  // The welcome page had the focus, and is gone.
+  const first = app.querySelector<HTMLElement>("main input") ?? app.querySelector<HTMLElement>("main");
+  if (isNew && first) takeFocus(first);
 }
 
 function showProblem(app: HTMLElement, problem: Problem): void {

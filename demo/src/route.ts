@@ -1,3 +1,5 @@
+import { idToHash, parseCoValueId } from "../../shared/ids.ts";
+
 /** What the part after `#` asks for. */
 export type Route =
   | { readonly page: "home" }
@@ -5,7 +7,6 @@ export type Route =
   | { readonly page: "invite"; readonly listId: string; readonly secret: string }
   | { readonly page: "unknown" };
 
-const ID = /^co_z[1-9A-HJ-NP-Za-km-z]+$/;
 const SECRET = /^inviteSecret_z[1-9A-HJ-NP-Za-km-z]+$/;
 
 /** @param hash `location.hash`, with its `#`. */
@@ -15,11 +16,17 @@ export function parseRoute(hash: string): Route {
   if (page === "") return { page: "home" };
 
   const [first = "", second = "", third = ""] = rest;
-  if (page === "list" && rest.length === 1 && ID.test(first)) return { page: "list", listId: first };
-  if (page === "invite" && rest.length === 3 && first === "list" && ID.test(second) && SECRET.test(third)) {
+  if (page === "list" && rest.length === 1 && isId(first)) return { page: "list", listId: first };
+  if (page === "invite" && rest.length === 3 && first === "list" && isId(second) && SECRET.test(third)) {
     return { page: "invite", listId: second, secret: third };
   }
   return { page: "unknown" };
+}
+
+/** Whether there can be a value of this id: a mistyped or cut one is told at once, and asks no server. */
+function isId(text: string): boolean {
+  const id = parseCoValueId(text);
+  return id !== undefined && idToHash(id) !== undefined;
 }
 
 export const HOME_HREF = "#/";

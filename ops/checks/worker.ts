@@ -1,4 +1,5 @@
 import { parseConfig } from "../../edge/config.ts";
+import { DURABLE_OBJECTS } from "../../edge/durable-objects.ts";
 import { type Deployment, envFlag, varsSection } from "../deployment.ts";
 import { type Finding, ok, problem, warning } from "../finding.ts";
 
@@ -35,11 +36,7 @@ export function checkBindings(deployment: Deployment): Finding[] {
     );
   } else findings.push(ok("ADDRESSES", `KV namespace ${kv.id}`));
   const classes = new Set(worker.migrations.flatMap((migration) => migration.new_sqlite_classes ?? []));
-  for (const [name, className] of [
-    ["DIRECTORY", "DirectoryShard"],
-    ["COORDINATOR", "Coordinator"],
-    ["FLY_QUEUE", "FlyQueue"],
-  ] as const) {
+  for (const [name, className] of Object.entries(DURABLE_OBJECTS)) {
     const bound = worker.durable_objects.bindings.find((binding) => binding.name === name);
     if (bound?.class_name === className && classes.has(className)) continue;
     findings.push(problem(name, `must be bound to the class ${className}, which a migration creates`));

@@ -1,4 +1,4 @@
-import type { ParseArgsOptionsConfig } from "node:util";
+import type { OptionValues, Subcommand } from "../../cli/tool.ts";
 import type { EdgeConfig } from "../../edge/config.ts";
 import type { Fleet } from "../../edge/fleet/fleet.ts";
 import type { MachinesApi } from "../../edge/fleet/machines-api.ts";
@@ -26,16 +26,12 @@ export interface Printed {
   readonly lines: readonly string[];
   /** The same for `--json`. */
   readonly json: unknown;
+  /** False when something could not be done: the process then ends with 1. */
+  readonly sound?: boolean;
 }
 
-export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
-
 /** One of an operator's commands on the fleet. Without its option that says so, none of them removes anything. */
-export interface Command {
-  readonly usage: readonly [call: string, what: string];
-  /** How many arguments it takes that are not options. */
-  readonly operands: number;
-  readonly options: ParseArgsOptionsConfig;
+export interface Command extends Subcommand {
   run(operands: readonly string[], options: OptionValues, tools: Tools): Promise<Printed>;
 }
 

@@ -1,5 +1,8 @@
+import { parseArgs } from "node:util";
 import { describe, expect, test } from "vitest";
-import { parseOptions, SECTIONS } from "../../bench/options.ts";
+import { OPTIONS, SECTIONS, toOptions } from "../../bench/options.ts";
+
+const parseOptions = (args: string[]) => toOptions(parseArgs({ args, options: OPTIONS }).values);
 
 describe("the bench's command line", () => {
   test("runs everything unless sections are named", () => {

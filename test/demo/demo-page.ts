@@ -69,3 +69,11 @@ export async function spriteState(page: Page): Promise<string | null> {
 export async function problemKind(page: Page): Promise<string | null> {
   return page.getByTestId("problem").getAttribute("data-kind");
 }
+
+/** What has the keyboard's focus: its `data-testid`, or the name of the element. */
+export function focused(page: Page): Promise<string | undefined> {
+  return page.evaluate(() => {
+    const element = document.activeElement;
+    return (element as HTMLElement | null)?.dataset.testid ?? element?.localName;
+  });
+}

@@ -6,6 +6,7 @@ import {
   addItem,
   connectionState,
   createList,
+  focused,
   itemRow,
   itemTexts,
   people,
@@ -23,6 +24,8 @@ export interface DemoEndpoint {
 }
 
 const TEST_TIMEOUT_MS = 60_000;
+/** In which a list that nobody has is said to be missing. */
+const NOT_FOUND_MS = 3_000;
 /** For one thing to show on a page; generous, because it may have to wake something. */
 const SHOW = { timeout: 20_000 };
 
@@ -112,10 +115,19 @@ export function describeDemo<E extends DemoEndpoint>(
           await page.keyboard.press("Enter");
           await page.getByTestId("no-lists").waitFor();
 
-          for (const _ of ["brand", "name", "title field"]) await page.keyboard.press("Tab");
+          await expect.poll(() => focused(page), SHOW).toBe("new-list-title");
           await page.keyboard.type("Groceries");
           await page.keyboard.press("Enter");
-          await page.getByTestId("new-item").waitFor();
+          await expect.poll(() => focused(page), SHOW).toBe("new-item");
+          for (const text of ["Milk", "Eggs"]) {
+            await page.keyboard.type(text);
+            await page.keyboard.press("Enter");
+          }
+          await expect.poll(() => itemTexts(page), SHOW).toEqual(["Milk", "Eggs"]);
+          await page.getByTestId("item-delete").first().focus();
+          await page.keyboard.press("Enter");
+          await expect.poll(() => itemTexts(page), SHOW).toEqual(["Eggs"]);
+          expect(await focused(page)).toBe("item-delete");
           await expect.poll(() => connectionState(page), SHOW).toBe("connected, saved");
 
           await page.reload();
@@ -124,7 +136,8 @@ export function describeDemo<E extends DemoEndpoint>(
           await page.getByTestId("back").click();
           await expect
             .poll(() => page.getByTestId("list-link").allTextContents(), SHOW)
-            .toEqual(["Groceries0 items"]);
+            .toEqual(["Groceries1 item"]);
+          expect(await focused(page)).toBe("main");
         });
       },
     );
@@ -282,6 +295,11 @@ export function describeDemo<E extends DemoEndpoint>(
       await expect.poll(() => problemKind(grace), SHOW).toBe("link-invalid");
       await grace.goto(withLastLetterChanged(listUrl));
       await expect.poll(() => problemKind(grace), SHOW).toBe("not-found");
+      // Another one, on a page that is connected already.
+      await grace.goto(`${endpoint.pageUrl}#/`);
+      await expect.poll(() => connectionState(grace), SHOW).toBe("connected, saved");
+      await grace.goto(`${withLastLetterChanged(listUrl.slice(0, -1))}${listUrl.slice(-1)}`);
+      await grace.locator("[data-kind=not-found]").waitFor({ timeout: NOT_FOUND_MS });
 
       await grace.getByTestId("problem-home").click();
       await grace.getByTestId("home").waitFor();
@@ -313,6 +331,16 @@ export function describeDemo<E extends DemoEndpoint>(
       await addItem(invited, "Here now");
       await expect.poll(() => itemTexts(early), SHOW).toEqual(["Here now"]);
       await Promise.all([ada.close(), early.close(), invited.close()]);
+    });
+
+    atLength("says of a new list that only its maker can open it, until it is shared", async () => {
+      const ada = await openNewList(adas, "Mine");
+      const isAlone = () => ada.getByTestId("alone").isVisible();
+      expect(await isAlone()).toBe(true);
+      const grace = await open(graces, await shareLink(ada));
+      await expect.poll(() => people(ada), SHOW).toHaveLength(2);
+      expect(await isAlone()).toBe(false);
+      await Promise.all([ada.close(), grace.close()]);
     });
 
     atLength("takes a list off a person's index and leaves it to the others", async () => {

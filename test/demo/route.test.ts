@@ -31,6 +31,10 @@ describe("the address of the demo page", () => {
   it.each([
     ["an id that is none", "#/list/abc"],
     ["an id with a letter base58 has not", "#/list/co_z0OIl"],
+    ["an id that was cut", `#/list/${LIST.slice(0, -2)}`],
+    ["an id of too many letters", `#/list/${LIST}z`],
+    ["an id that no hash has", `#/list/co_z${"z".repeat(26)}`],
+    ["an invite to an id that was cut", `#/invite/list/${LIST.slice(0, -2)}/${SECRET}`],
     ["no id", "#/list/"],
     ["an invite without its secret", `#/invite/list/${LIST}`],
     ["an invite with a cut secret", `#/invite/list/${LIST}/inviteSecret`],

@@ -54,13 +54,14 @@ describe("npm run fleet", { timeout: 120_000 }, () => {
       stderr: expect.stringMatching(/FLY_API_TOKEN(?!.*too-short)/s),
     });
     await expect(fleet("destroy")).rejects.toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining("destroy <group>"),
+      code: 2,
+      stderr: expect.stringContaining("argument is missing"),
     });
     await expect(fleet("dance")).rejects.toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining("orphans"),
+      code: 2,
+      stderr: expect.stringContaining("no command 'dance'"),
     });
+    expect((await fleet("destroy", "--help")).stdout).toContain("destroy <group>");
   });
 });
 

@@ -1,7 +1,8 @@
 import type { Env } from "../../edge/env.ts";
 import { Coordinator as PlainCoordinator } from "../../edge/worker.ts";
 
-export { DirectoryShard, FlyQueue, WaitingRoom } from "../../edge/worker.ts";
+// All of them, but for what is exported below under the same name.
+export * from "../../edge/worker.ts";
 
 /** Coordinators as they are; each says when it is constructed. */
 export class Coordinator extends PlainCoordinator {

@@ -8,8 +8,9 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { deployEdge, wranglerArguments } from "../../ops/deploy-edge.ts";
-import { deploySprite, flyctlArguments } from "../../ops/deploy-sprite.ts";
+import { DURABLE_OBJECTS } from "../../edge/durable-objects.ts";
+import { DEPLOY_EDGE, wranglerArguments } from "../../ops/deploy-edge.ts";
+import { DEPLOY_SPRITE, flyctlArguments } from "../../ops/deploy-sprite.ts";
 import { readPushed } from "../../ops/image-digest.ts";
 import { flyctlMistakes } from "../support/flyctl.ts";
 import { wranglerMistakes } from "../support/wrangler-commands.ts";
@@ -46,7 +47,8 @@ describe("npm run deploy:sprite", { timeout: 60_000 }, () => {
       print: (text: string) => void lines.push(text),
       env: { PATH: `${directory}${delimiter}/usr/bin${delimiter}/bin`, ...env },
     };
-    const error = await deploySprite(["--dir", directory, "--label", "v1", ...args], terminal).catch(
+    const error = await DEPLOY_SPRITE.run(["--dir", directory, "--label", "v1", ...args], terminal).then(
+      () => undefined,
       (failure: Error) => failure,
     );
     const asked = (await readFile(join(directory, "arguments"), "utf8")).trim().split(" ");
@@ -151,8 +153,7 @@ describe("npm run deploy:edge", () => {
       );
       const text = stdout + stderr;
       for (const binding of [
-        "env.DIRECTORY (DirectoryShard)",
-        "env.COORDINATOR (Coordinator)",
+        ...Object.entries(DURABLE_OBJECTS).map(([name, className]) => `env.${name} (${className})`),
         "env.ADDRESSES",
         "env.NEW_SESSIONS (300 requests/60s)",
         "env.NEW_SPRITES (60 requests/60s)",
@@ -171,6 +172,6 @@ describe("npm run deploy:edge", () => {
 
   test("does not deploy what the doctor finds sick", async () => {
     const terminal = { print: () => undefined, env: { PATH: "" } };
-    await expect(deployEdge([], terminal)).rejects.toThrow(/not deployed/);
+    await expect(DEPLOY_EDGE.run([], terminal)).rejects.toThrow(/not deployed/);
   });
 });

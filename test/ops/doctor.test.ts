@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { DURABLE_OBJECTS } from "../../edge/durable-objects.ts";
 import { readDeployment } from "../../ops/deployment.ts";
-import { doctor, examine } from "../../ops/doctor.ts";
+import { DOCTOR, examine } from "../../ops/doctor.ts";
 import type { Finding } from "../../ops/finding.ts";
 import { setVariable } from "../../ops/wrangler-vars.ts";
 import { flyctlMistakes } from "../support/flyctl.ts";
@@ -66,7 +67,7 @@ const set = (name: string, value: string) => (toml: string) => setVariable(toml,
 async function examined(...args: string[]) {
   const lines: string[] = [];
   const terminal = { print: (text: string) => void lines.push(text), env: { PATH: "" } };
-  const code = await doctor(["--dir", directory, ...args], terminal);
+  const code = await DOCTOR.run(["--dir", directory, ...args], terminal);
   return { code, text: lines.join("\n") };
 }
 
@@ -150,6 +151,15 @@ describe("it finds", () => {
       (toml) => toml.replace('"DirectoryShard", "Coordinator"', '"DirectoryShard"'),
       /migration/,
     ],
+    ...Object.entries(DURABLE_OBJECTS).map(
+      ([name, className]) =>
+        [
+          `no binding of ${name}`,
+          name,
+          (toml: string) => toml.replace(`  { name = "${name}", class_name = "${className}" },\n`, ""),
+          /bound/,
+        ] as [string, string, (toml: string) => string, RegExp],
+    ),
     [
       "two limits that count together",
       "ratelimits",

@@ -1,5 +1,5 @@
 import type { OpenAccount } from "../account.ts";
-import { commitOnEnter, el, type Part, Rows, showValue } from "../dom.ts";
+import { commitOnEnter, el, type Part, Rows, showValue, takeFocus } from "../dom.ts";
 import { addItem, canShare, forgetList, hasList, inviteSecretOf, itemIds, removeItem } from "../lists.ts";
 import { HOME_HREF, inviteLink } from "../route.ts";
 import { type ListWithItems, SharedList } from "../schema.ts";
@@ -39,6 +39,8 @@ export function listView(account: OpenAccount, listId: string): Part {
         page = listPage(account, list);
         shown = undefined;
         element.replaceChildren(page.element);
+        // Once it is in the document, and its place in it has the focus.
+        queueMicrotask(() => page?.takeFocus());
         // With the placement `root` a list's group is its own home; with others, nothing is heard of it.
         account.sprites.lookAt(list.$jazz.owner.$jazz.id);
       }
@@ -58,6 +60,8 @@ export function listView(account: OpenAccount, listId: string): Part {
 }
 
 interface ListPage extends Part {
+  /** Lets a new list's first item be typed at once. */
+  takeFocus(): void;
   update(list: ListWithItems): void;
 }
 
@@ -94,6 +98,13 @@ function listPage({ me, connection }: OpenAccount, first: ListWithItems): ListPa
     location.hash = HOME_HREF;
   });
 
+  const newItem = newItemForm((text) => addItem(list, text));
+  const alone = el(
+    "p",
+    { className: "muted", testid: "alone" },
+    "Only you can open this list. Share gives you the link for others: the address above is yours alone.",
+  );
+
   return {
     element: el(
       "article",
@@ -101,17 +112,25 @@ function listPage({ me, connection }: OpenAccount, first: ListWithItems): ListPa
       el("a", { className: "back", href: HOME_HREF, testid: "back" }, "← My lists"),
       el("div", { className: "row list-head" }, title, share),
       people,
+      alone,
       items,
       empty,
-      newItemForm((text) => addItem(list, text)),
+      newItem,
       el("p", { className: "end" }, forget),
     ),
+    takeFocus() {
+      // In a list with items, an open keyboard would be in the way.
+      const field = newItem.querySelector("input");
+      if (field && itemIds(list).length === 0 && document.activeElement?.localName === "main")
+        takeFocus(field);
+    },
     update(next) {
       list = next;
       showValue(title, list.title);
       document.title = `${list.title} · Shared lists`;
       share.hidden = !canShare(me, list);
       forget.hidden = !hasList(me, list.$jazz.id);
+      alone.hidden = share.hidden || list.$jazz.owner.members.length > 1;
       peopleRows.show(list.$jazz.owner.members.map(({ id }) => id));
       const ids = itemIds(list);
       itemRows.show(ids);

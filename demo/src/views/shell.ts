@@ -1,5 +1,5 @@
 import type { OpenAccount } from "../account.ts";
-import { el, type Part } from "../dom.ts";
+import { el, type Part, takeFocus } from "../dom.ts";
 import { HOME_HREF, parseRoute } from "../route.ts";
 import { homeView } from "./home.ts";
 import { inviteView } from "./invite.ts";
@@ -11,7 +11,8 @@ import { statusStrip } from "./status-strip.ts";
 
 /** The page around everything: header, status strip, and the view the address asks for. */
 export function showShell(app: HTMLElement, account: OpenAccount): void {
-  const main = el("main", {});
+  // So that the focus has a place to go when what had it is removed; Tab goes on from there.
+  const main = el("main", { tabIndex: -1 });
   app.replaceChildren(header(account), statusStrip(account), main);
 
   let view: Part | undefined;
@@ -21,7 +22,10 @@ export function showShell(app: HTMLElement, account: OpenAccount): void {
     view = viewFor(account, location.hash);
     main.replaceChildren(view.element);
   };
-  window.addEventListener("hashchange", show);
+  window.addEventListener("hashchange", () => {
+    show();
+    takeFocus(main);
+  });
   show();
 }
 

@@ -4,10 +4,12 @@ import { parseHome } from "../home.ts";
 
 export const destroy: Command = {
   usage: [
-    "destroy <group> [--yes]",
-    "removes a group's Sprite and its disk for ever; without --yes it only says what that is",
+    [
+      "destroy <group> [--yes]",
+      "removes a group's Sprite and its disk for ever; without --yes it only says what that is",
+    ],
   ],
-  operands: 1,
+  operands: [1, 1],
   options: { yes: { type: "boolean" } },
   async run([group = ""], options, { config, fleet }) {
     const home = parseHome(group);

@@ -2,10 +2,12 @@ import { type Command, table } from "../command.ts";
 
 export const list: Command = {
   usage: [
-    "list",
-    "every Sprite: its group, where it is, what it does and runs; * = another image at its next wake",
+    [
+      "list",
+      "every Sprite: its group, where it is, what it does and runs; * = another image at its next wake",
+    ],
   ],
-  operands: 0,
+  operands: [0, 0],
   options: {},
   async run(_operands, _options, { fleet }) {
     const sprites = await fleet.list();

@@ -8,10 +8,12 @@ import { parseHome } from "../home.ts";
 
 export const move: Command = {
   usage: [
-    "move <group> <region>",
-    "moves a group to another region; its clients wait meanwhile, and lose nothing",
+    [
+      "move <group> <region>",
+      "moves a group to another region; its clients wait meanwhile, and lose nothing",
+    ],
   ],
-  operands: 2,
+  operands: [2, 2],
   options: {},
   async run([group = "", region = ""], _options, { machines, fleet, pause, say, log }) {
     const home = parseHome(group);

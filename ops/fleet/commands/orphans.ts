@@ -3,10 +3,12 @@ import { type Command, type MachinesTools, table } from "../command.ts";
 
 export const orphans: Command = {
   usage: [
-    "orphans [--delete]",
-    "volumes and Machines that are left over; removed with --delete where nothing can be lost",
+    [
+      "orphans [--delete]",
+      "volumes and Machines that are left over; removed with --delete where nothing can be lost",
+    ],
   ],
-  operands: 0,
+  operands: [0, 0],
   options: { delete: { type: "boolean" } },
   async run(_operands, options, tools) {
     const { api } = tools.machines();

@@ -20,10 +20,12 @@ interface Outcome {
 
 export const reindex: Command = {
   usage: [
-    "reindex",
-    "rebuilds the edge's directory, if it was lost: wakes every Sprite, one after the other, and enters what lives there",
+    [
+      "reindex",
+      "rebuilds the edge's directory, if it was lost: wakes every Sprite, one after the other, and enters what lives there",
+    ],
   ],
-  operands: 0,
+  operands: [0, 0],
   options: {},
   async run(_operands, _options, { config, fleet, pause, say }) {
     const outcomes: Outcome[] = [];
@@ -47,7 +49,6 @@ export const reindex: Command = {
       say(`${outcomes.length} of ${sprites.length}: ${home}, ${here} CoValues`);
     }
     const failed = outcomes.filter(({ error }) => error !== undefined);
-    if (failed.length > 0) process.exitCode = 1;
     const total = outcomes.reduce((sum, { here }) => sum + here, 0);
     return {
       lines: [
@@ -58,6 +59,7 @@ export const reindex: Command = {
         ...failed.map(({ home, error }) => `${home}: ${error}; run it again`),
       ],
       json: outcomes,
+      sound: failed.length === 0,
     };
   },
 };

@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import type { ParseArgsOptionsConfig } from "node:util";
+import type { OptionValues, Subcommand } from "../../../cli/tool.ts";
 import { SpriteSyncError } from "../../../shared/errors.ts";
 import type { Progress } from "../progress.ts";
 
@@ -12,16 +12,10 @@ export interface Printed {
   readonly sound: boolean;
 }
 
-/** Values of a command's options, as `parseArgs` gives them. */
-export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
+export type { OptionValues };
 
 /** One command of the tool for stores. */
-export interface Command {
-  /** How it is called, one line for each form, and what it does. */
-  readonly usage: readonly (readonly [call: string, what: string])[];
-  /** How many arguments it takes that are not options: at least, and at most. */
-  readonly operands: readonly [min: number, max: number];
-  readonly options: ParseArgsOptionsConfig;
+export interface Command extends Subcommand {
   run(operands: readonly string[], options: OptionValues, progress: Progress): Promise<Printed>;
 }
 

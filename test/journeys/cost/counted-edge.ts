@@ -4,6 +4,9 @@ import edge, {
   DirectoryShard as PlainDirectoryShard,
 } from "../../../edge/worker.ts";
 
+// All of them, but for what is exported below under the same name.
+export * from "../../../edge/worker.ts";
+
 /**
  * The edge as it is, between counters: what Cloudflare would bill is written to the log as it happens, one line for each
  * event. Nothing of the edge is replaced.

@@ -1,19 +1,43 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildSprite } from "../../../sprite/build.ts";
-import { runCrashLoop } from "./crash-loop.ts";
-import { describe } from "./tally.ts";
+import { defineCommand, wholeNumber } from "../../../cli/command.ts";
+import { main } from "../../../cli/main.ts";
 
-/**
- * `npm run crash`: the long form of crash-loop.test.ts. `SPRITE_CRASH_ROUNDS` (10,000 unless given) and `SPRITE_CRASH_SEED`.
- * Ends with 1 at the first promise that was broken, and keeps the store then.
- */
+const NAME = "crash";
 const PROGRESS_ROUNDS = 100;
 
-async function main(): Promise<void> {
-  const rounds = Number(process.env.SPRITE_CRASH_ROUNDS ?? 10_000);
-  const seed = Number(process.env.SPRITE_CRASH_SEED ?? Date.now() % 1_000_000);
+/** The long form of crash-loop.test.ts. */
+const CRASH = defineCommand({
+  name: NAME,
+  about: "Kills a Sprite under load, round after round, and looks whether it kept what it acknowledged.",
+  options: {
+    rounds: {
+      type: "string",
+      default: process.env.SPRITE_CRASH_ROUNDS ?? "10000",
+      value: "N",
+      about: "how often (default 10000, or SPRITE_CRASH_ROUNDS)",
+    },
+    seed: {
+      type: "string",
+      default: process.env.SPRITE_CRASH_SEED ?? String(Date.now() % 1_000_000),
+      value: "N",
+      about: "of what happens when (default: of the time, or SPRITE_CRASH_SEED)",
+    },
+  },
+  notes: "It ends with 1 at the first promise that was broken, and keeps the store then.",
+  async run(values) {
+    await crash(wholeNumber(NAME, "rounds", values.rounds), wholeNumber(NAME, "seed", values.seed));
+    return undefined;
+  },
+});
+
+async function crash(rounds: number, seed: number): Promise<void> {
+  const [{ buildSprite }, { runCrashLoop }, { describe }] = await Promise.all([
+    import("../../../sprite/build.ts"),
+    import("./crash-loop.ts"),
+    import("./tally.ts"),
+  ]);
   const directory = await mkdtemp(join(tmpdir(), "sprite-crash-"));
   const bundle = join(directory, "bundle");
   await buildSprite(bundle);
@@ -33,7 +57,4 @@ async function main(): Promise<void> {
   await rm(directory, { recursive: true, force: true });
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-});
+await main(CRASH);

@@ -57,7 +57,8 @@ test("audit names the CoValue whose row is not what the log says, and ends with 
 });
 
 test("a wrong command line or a directory without a store says what is wrong, ends with 2 and makes nothing", async () => {
-  expect(await run("erase", "x")).toEqual({ code: 2, out: expect.stringContaining("inspect <directory>") });
+  expect(await run("erase", "x")).toEqual({ code: 2, out: expect.stringContaining("no command 'erase'") });
+  expect(await run("--help")).toEqual({ code: 0, out: expect.stringContaining("inspect <directory>") });
   expect(await run("audit", "/nowhere/at/all")).toEqual({
     code: 2,
     out: expect.stringContaining("is not a directory"),
