@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -10,7 +9,15 @@ import { LIMITS } from "../shared/limits.ts";
 import { PLACEMENT_POLICIES, type PlacementPolicy } from "../shared/placement.ts";
 import { homeOfSprite } from "../shared/sprite-name.ts";
 import { buildSprite } from "../sprite/build.ts";
-import { dockerRunner, type MachineChange } from "./fleet/index.ts";
+import {
+  buildImage,
+  dockerEngine,
+  dockerRunner,
+  HOST_NAME,
+  type MachineChange,
+  needImage,
+  openToContainers,
+} from "./fleet/index.ts";
 import { PLATFORMS, type Platform, SPRITE_IMAGE, startStack } from "./stack.ts";
 
 const USAGE = `npm run dev -- [options]
@@ -20,6 +27,7 @@ const USAGE = `npm run dev -- [options]
   --placement POLICY     ${PLACEMENT_POLICIES.join(" | ")} (default root)
   --fleet PLATFORM       ${PLATFORMS.join(" | ")}: which of Fly's platforms is played (default machines)
   --docker               run Sprites as containers of Dockerfile.sprite instead of processes
+  --image NAME           with --docker: run this image, which exists already, instead of building one
   --verbose              log every request to the fleet and every line of the Sprites`;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -45,19 +53,16 @@ async function run(): Promise<void> {
   const options = readArguments();
   if (!options) return;
   const [demoDir, spriteDir] = [`${root}dist/demo`, `${root}dist/sprite`];
+  if (options.docker) await prepareImage(options.image);
   await mkdir(options.dataDir, { recursive: true });
-  await Promise.all([buildDemo(demoDir), buildSprite(spriteDir)]);
-  if (options.docker) {
-    const build = ["build", "--file", "Dockerfile.sprite", "--tag", SPRITE_IMAGE, "."];
-    execFileSync("docker", build, { cwd: root, stdio: "inherit" });
-  }
+  await Promise.all([buildDemo(demoDir), !options.docker && buildSprite(spriteDir)]);
   const stack = await startStack({
     ...options,
     demoDir,
     spriteEntry: `${spriteDir}/main.js`,
     log,
     logLevel: options.verbose ? "debug" : "info",
-    ...(options.docker && { runner: dockerRunner(), hostSeenBySprites: "host.docker.internal" }),
+    ...(options.docker && inContainers(options.verbose)),
     onMachine: (change) => log.info(describe(change)),
     onSpriteLine: (sprite, line) => log.debug({ sprite }, line),
     onEdgeLine: (line, isError) => logEdge(line, isError),
@@ -79,6 +84,25 @@ async function run(): Promise<void> {
   }
 }
 
+/** The Sprites' image: the one that is named, or one that is built from here. @throws SpriteSyncError saying what to do. */
+async function prepareImage(name: string | undefined): Promise<void> {
+  await dockerEngine();
+  if (name === undefined) await buildImage(root, SPRITE_IMAGE);
+  else await needImage(name);
+}
+
+/** The stack's options for Sprites that run as containers. */
+function inContainers(verbose: boolean) {
+  return {
+    runner: dockerRunner({
+      env: { LOG_LEVEL: verbose ? "debug" : "info" },
+      onOutput: ({ name }, line) => log.debug({ sprite: name }, line),
+    }),
+    hostSeenBySprites: HOST_NAME,
+    openToSprites: openToContainers,
+  };
+}
+
 function readArguments() {
   const { values } = readOrExplain();
   if (values.help) {
@@ -90,6 +114,10 @@ function readArguments() {
     throw badArgument("--placement", PLACEMENT_POLICIES.join(", "));
   const platform = values.fleet as Platform;
   if (!PLATFORMS.includes(platform)) throw badArgument("--fleet", PLATFORMS.join(" or "));
+  if (values.docker && platform === "sprites")
+    throw new SpriteSyncError("config-invalid", "--docker runs Fly Machines: leave out --fleet sprites");
+  if (values.image !== undefined && !values.docker)
+    throw new SpriteSyncError("config-invalid", "--image is for containers: add --docker");
   return {
     port: wholeNumber("--port", values.port),
     dataDir: values.data,
@@ -97,6 +125,7 @@ function readArguments() {
     placement,
     platform,
     docker: values.docker,
+    image: values.image,
     verbose: values.verbose,
   };
 }
@@ -111,6 +140,7 @@ function readOrExplain() {
         placement: { type: "string", default: "root" },
         fleet: { type: "string", default: "machines" },
         docker: { type: "boolean", default: false },
+        image: { type: "string" },
         verbose: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
       },
@@ -134,7 +164,7 @@ function badArgument(option: string, expected: string): SpriteSyncError {
 
 function describe({ name, state, source, exit }: MachineChange): string {
   const home = homeOfSprite(name) ?? name;
-  const how = exit?.signal ?? (exit?.code ? `exit code ${exit.code}` : undefined);
+  const how = exit?.reason ?? exit?.signal ?? (exit?.code ? `exit code ${exit.code}` : undefined);
   const words: Record<string, string> = {
     created: "created",
     started: "awake",

@@ -54,6 +54,10 @@ export interface StackOptions {
   readonly spriteEntry?: string;
   /** This computer's name as Sprites see it, for those that run in containers. */
   readonly hostSeenBySprites?: string;
+  /** Lets Sprites in containers reach the edge's port on this computer; returns what ends it. */
+  readonly openToSprites?: (port: number) => Promise<() => Promise<void>>;
+  /** The Sprites' image; {@link SPRITE_IMAGE} unless given. */
+  readonly image?: string | undefined;
   readonly logLevel?: "debug" | "info" | "warn" | "error";
   readonly log: Log;
   readonly onMachine?: (change: MachineChange) => void;
@@ -90,6 +94,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   // Sprites that an earlier stack left asleep verify passes with the key that they were given.
   const passKeys = await keptSecret(join(dataDir, "pass-key"), () => randomBytes(32).toString("hex"));
   const port = options.port || (await freePort());
+  const closeToSprites = await options.openToSprites?.(port);
   const { fleet, vars } = await startFleet(dataDir, passKeys, options);
   let edgeSettings = { ...vars, ...edgeVars(passKeys, port, options), ...options.edgeVars };
   const startEdge = () =>
@@ -129,6 +134,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     async close() {
       await edge.close();
       await fleet.close();
+      await closeToSprites?.();
       await lock.close();
       // workerd may still be writing its last page when its process has been told to end.
       if (temporary) await rm(dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
@@ -169,7 +175,7 @@ async function startMachines(dataDir: string, passKeys: string, options: StackOp
     FLY_APP_NAME: fleet.appName,
     FLY_API_TOKEN: fleet.token,
     FLY_PACE: options.flyLimits ? "fly" : "none",
-    SPRITE_IMAGE,
+    SPRITE_IMAGE: options.image ?? SPRITE_IMAGE,
     SPRITE_REGIONS: (options.regions ?? ["lcl"]).join(","),
   };
   return { fleet, vars };
