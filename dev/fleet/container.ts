@@ -7,8 +7,13 @@ import type { Exit, Run } from "./runner.ts";
 
 /** How often a service is asked whether it listens: a small part of what a container takes to start. */
 const PROBE_PAUSE_MS = 20;
-/** For one answer: a Sprite that still loads its program answers when it has. */
-const PROBE_TIMEOUT_MS = 10_000;
+/** For the first answer, and at most for one: a program that still loads answers when it has. */
+const PROBE_MS = { first: 100, most: 10_000 };
+/**
+ * What a silent container gets before it is asked. Who connects before the container has its network waits a second for the
+ * next try of the address resolution (ARP), far longer than a Sprite takes to start; its first line says that it has one.
+ */
+const SILENT_MS = 1_000;
 /** A signal that comes before the container exists is tried again. */
 const SIGNAL_TRIES = 200;
 const SIGNAL_PAUSE_MS = 50;
@@ -16,6 +21,14 @@ const SIGNAL_PAUSE_MS = 50;
 const NO_CONTAINER = 125;
 /** A program that a signal ended exits with this and the signal's number, as in a shell. */
 const SIGNALLED = 128;
+
+/** The docker command that a container is attached to. */
+export interface DockerClient extends Run {
+  /** Resolves with the container's first line of output. */
+  readonly spoke: Promise<void>;
+  /** What the command has said for itself, if anything. */
+  readonly complaint: () => string;
+}
 
 /** The container's name: the Machine's id, so that a restarted host finds and replaces what a killed one left. */
 export function containerName(machineId: string): string {
@@ -37,16 +50,14 @@ export async function removeContainers(machineIds: readonly string[]): Promise<v
  * 2. Signals go to the container, not to the docker command, which cannot pass SIGKILL on.
  * 3. When the run has ended there is no container: none goes on without its docker command.
  *
- * @param client the docker command that the container is attached to.
- * @param complaint what that command has said for itself, if anything.
  */
-export function containerRun(machineId: string, client: Run, complaint: () => string): Run {
+export function containerRun(machineId: string, client: DockerClient): Run {
   const name = containerName(machineId);
   let ended = false;
   const exited = client.exited.then(async (exit) => {
     ended = true;
     if (exit.signal) await removeContainers([machineId]).catch(() => undefined);
-    return containerExit(exit, complaint());
+    return containerExit(exit, client.complaint());
   });
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = (order: () => Promise<unknown>): Promise<void> => {
@@ -71,9 +82,12 @@ export function containerRun(machineId: string, client: Run, complaint: () => st
 
   let listens = false;
   void (async () => {
-    while (!ended && !listens) {
-      listens = await answers(client.port);
-      if (!listens) await delay(PROBE_PAUSE_MS);
+    await Promise.race([client.spoke, delay(SILENT_MS)]);
+    for (let timeoutMs = PROBE_MS.first; !ended && !listens; ) {
+      const answer = await probe(client.port, timeoutMs);
+      listens = answer === "listens";
+      if (answer === "hangs") timeoutMs = Math.min(2 * timeoutMs, PROBE_MS.most);
+      else if (!listens) await delay(PROBE_PAUSE_MS);
     }
   })();
 
@@ -97,20 +111,15 @@ export function containerRun(machineId: string, client: Run, complaint: () => st
  * Whether a service behind a published port answers HTTP. Connecting says nothing: docker takes connections for a container
  * whose program does not listen yet, and then resets them. Any answer will do.
  */
-function answers(port: number): Promise<boolean> {
+function probe(port: number, timeoutMs: number): Promise<"listens" | "refuses" | "hangs"> {
   return new Promise((resolve) => {
-    const request = get({
-      host: "127.0.0.1",
-      port,
-      path: "/healthz",
-      agent: false,
-      signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
-    });
+    const over = AbortSignal.timeout(timeoutMs);
+    const request = get({ host: "127.0.0.1", port, path: "/healthz", agent: false, signal: over });
     request.once("response", (response) => {
       response.destroy();
-      resolve(true);
+      resolve("listens");
     });
-    request.on("error", () => resolve(false));
+    request.on("error", () => resolve(over.aborted ? "hangs" : "refuses"));
   });
 }
 

@@ -68,11 +68,13 @@ export function dockerRunner({ onOutput, env }: DockerRunnerOptions = {}): Runne
         env: { ...process.env, ...spec.secrets },
       });
       let complaint = "";
+      const { promise: spoke, resolve: onFirstLine } = Promise.withResolvers<void>();
       const client = await runOf(child, port, (line) => {
         if (line.startsWith("docker: ")) complaint = line;
+        onFirstLine();
         onOutput?.(spec, line);
       });
-      return containerRun(spec.machineId, client, () => complaint);
+      return containerRun(spec.machineId, { ...client, spoke, complaint: () => complaint });
     },
     async endLeftovers(machineIds) {
       const running = (await docker("ps", "--all", "--filter=name=sprite-", "--format={{.Names}}")).split(
