@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
-import { networkInterfaces } from "node:os";
 import { pipeline } from "node:stream";
 import { SpriteSyncError } from "../../shared/errors.ts";
 import { docker } from "./docker-command.ts";
@@ -14,16 +13,30 @@ export const HOST_NAME = "host.docker.internal";
  * @returns what ends it. @throws SpriteSyncError when the port is taken there.
  */
 export async function openToContainers(port: number): Promise<() => Promise<void>> {
-  const gateways = (
-    await docker("network", "inspect", "bridge", "--format", "{{range .IPAM.Config}}{{.Gateway}} {{end}}")
-  ).split(" ");
-  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  const bridges = own.filter(({ address }) => gateways.includes(address)).map(({ address }) => address);
-  const doors = await Promise.all(bridges.map((host) => openDoor(host, port)));
-  return async () => void (await Promise.all(doors.map((close) => close())));
+  const config = JSON.parse(
+    await docker("network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"),
+  ) as Subnet[] | null;
+  const doors = await Promise.all(gatewaysOf(config ?? []).map((host) => openDoor(host, port)));
+  return async () => void (await Promise.all(doors.map((close) => close?.())));
 }
 
-async function openDoor(host: string, port: number): Promise<() => Promise<void>> {
+/** A network's addresses, as `docker network inspect` tells them. */
+export interface Subnet {
+  readonly Subnet?: string;
+  readonly Gateway?: string;
+}
+
+/** The host's own IPv4 addresses in a bridge: where docker names none, it has taken the first of the subnet. */
+export function gatewaysOf(config: readonly Subnet[]): string[] {
+  return config.flatMap(({ Subnet = "", Gateway }) => {
+    const [, network, last] = /^(\d+\.\d+\.\d+)\.(\d+)\//.exec(Subnet) ?? [];
+    if (!network) return [];
+    return [Gateway || `${network}.${Number(last) + 1}`];
+  });
+}
+
+/** @returns what ends it, or `undefined` where the address is not this computer's: it is Docker Desktop's own. */
+async function openDoor(host: string, port: number): Promise<(() => Promise<void>) | undefined> {
   const open = new Set<Socket>();
   const server = createServer((visitor) => {
     open.add(visitor);
@@ -34,13 +47,17 @@ async function openDoor(host: string, port: number): Promise<() => Promise<void>
     pipeline(visitor, inside, visitor, () => undefined);
   });
   server.listen(port, host);
-  await once(server, "listening").catch((error: Error) => {
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "EADDRNOTAVAIL") return undefined;
     throw new SpriteSyncError(
       "config-invalid",
-      `containers must reach the edge on ${host}:${port}, which cannot be listened on (${error.message}); name another --port`,
+      `containers must reach the edge on ${host}:${port}, which cannot be listened on (${message}); name another --port`,
       { cause: error },
     );
-  });
+  }
   return async () => {
     const closed = once(server, "close");
     server.close();
