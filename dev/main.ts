@@ -86,7 +86,10 @@ async function run(): Promise<void> {
 
 /** The Sprites' image: the one that is named, or one that is built from here. @throws SpriteSyncError saying what to do. */
 async function prepareImage(name: string | undefined): Promise<void> {
-  await dockerEngine();
+  await dockerEngine().catch(({ message }: Error) => {
+    const instead = "or leave --docker out: Sprites then run as processes";
+    throw new SpriteSyncError("config-invalid", `${message}, ${instead}`);
+  });
   if (name === undefined) await buildImage(root, SPRITE_IMAGE);
   else await needImage(name);
 }

@@ -31,17 +31,16 @@ export async function docker(...args: readonly string[]): Promise<string> {
 
 /** What is wrong with docker, in one sentence that says what to do. */
 export function dockerProblem({ code, killed, stderr = "", message }: Failure): string {
-  const instead = "or leave --docker out: Sprites then run as processes";
   if (code === "ENOENT") {
-    return `there is no docker command on this computer; install Docker Engine or Docker Desktop, ${instead}`;
+    return "there is no docker command on this computer; install Docker Engine or Docker Desktop";
   }
-  if (killed) return `docker does not answer; restart its engine, ${instead}`;
+  if (killed) return "docker does not answer; restart its engine";
   const words = (stderr.trim().split("\n").at(-1) || message).replace(/^(error|docker): /i, "").trim();
   if (/permission denied/i.test(words)) {
-    return `this user may not use docker (${words}); add it to the group docker and log in again, ${instead}`;
+    return `this user may not use docker (${words}); add it to the group docker and log in again`;
   }
   if (/cannot connect|failed to connect|error during connect|is the docker daemon running/i.test(words)) {
-    return `docker's engine does not run (${words}); start Docker Desktop or \`systemctl start docker\`, ${instead}`;
+    return `docker's engine does not run (${words}); start Docker Desktop or \`systemctl start docker\``;
   }
   return `docker says: ${words}`;
 }
