@@ -42,7 +42,7 @@ describe("Dockerfile.sprite", () => {
   test("has two stages on one exactly tagged base, and copies only what exists and .dockerignore lets through", async () => {
     const [base = "", ...others] = stages.map(({ name }) => name);
     expect(text).toMatch(/^ARG BASE_IMAGE=node:\d+\.\d+\.\d+-\S+$/m);
-    expect(base).toBe("${BASE_IMAGE} AS base"); // biome-ignore lint/suspicious/noTemplateCurlyInString: Dockerfile's own
+    expect(base).toMatch(/^\$\{BASE_IMAGE\} AS base$/);
     expect(others).toEqual(["base AS build", "base"]);
     const ignore = (await readFile(join(root, ".dockerignore"), "utf8")).split("\n");
     const allowed = ignore.filter((line) => line.startsWith("!")).map((line) => line.slice(1));

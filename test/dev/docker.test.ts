@@ -3,10 +3,12 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { startDevCommand } from "../support/dev-command.ts";
 
+const TEST_DOCKER = fileURLToPath(new URL("../journeys/docker/main.ts", import.meta.url));
 const run = promisify(execFile);
 const hasDocker = await run("docker", ["--version"]).then(
   () => true,
@@ -43,4 +45,9 @@ test.each([
   [["--docker", "--fleet", "sprites"], "--docker runs Fly Machines: leave out --fleet sprites"],
 ])("options that do not go together are named before anything starts: %j", async (args, sentence) => {
   expect(await refusal(args)).toEqual([sentence]);
+});
+
+test("`npm run test:docker` without docker says that it was skipped and why, and is no failure", async () => {
+  const { stdout } = await run(process.execPath, [TEST_DOCKER], { env: { ...process.env, PATH: "" } });
+  expect(stdout).toMatch(/^test:docker was SKIPPED, nothing was tested: there is no docker command .*\n$/);
 });

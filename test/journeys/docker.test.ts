@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { dockerRunner, type RunSpec } from "../../dev/fleet/index.ts";
+import { buildImage, dockerRunner, type RunSpec } from "../../dev/fleet/index.ts";
 import { SPRITE_IMAGE } from "../../dev/stack.ts";
 import { type Client, startClient } from "../support/client.ts";
 import { startDevCommand } from "../support/dev-command.ts";
@@ -125,6 +125,12 @@ describe.skipIf(!IN_DOCKER)("Sprites as containers", () => {
     expect(await second.ended).toMatchObject({ code: 0 });
     expect(await ofThisStack()).toEqual([]);
   }, 180_000);
+
+  test("of an image that cannot be built: docker says why, and one sentence says what to do", async () => {
+    await expect(buildImage(await temporary(), "sprite-sync:none")).rejects.toThrow(
+      /could not be built; docker says why above.*--build-arg BASE_IMAGE=NAME.*--image sprite-sync:none/,
+    );
+  });
 
   test("of an image that is not there are refused by `npm run dev` in one sentence", async () => {
     const { code, stderr } = await startDevCommand(["--docker", "--image", "no-such-image:none"]).ended;
