@@ -90,20 +90,12 @@ describe.skipIf(!IN_DOCKER)("Sprites as containers", () => {
   });
 
   test("that a killed `npm run dev` left are removed by the next one, which has all their data", async () => {
-    const args = [
-      "--docker",
-      "--image",
-      image,
-      "--port",
-      "0",
-      "--sleep-after",
-      "0",
-      "--data",
-      await temporary(),
-    ];
-    const ids = async () => (await docker("ps", "--all", "--quiet")).split("\n").filter(Boolean);
-    const others = await ids();
-    const ofThisStack = async () => (await ids()).filter((id) => !others.includes(id));
+    const data = await temporary();
+    const args = ["--docker", "--image", image, "--port", "0", "--sleep-after", "0", "--data", data];
+    const ofThisStack = async () => {
+      const all = await docker("ps", "--all", "--no-trunc", "--format={{.ID}} {{.Mounts}}");
+      return all.split("\n").filter((line) => line.includes(data));
+    };
     const first = startDevCommand(args);
     const writer = await startClient(await first.ready);
     const { map } = team(writer);

@@ -35,7 +35,13 @@ async function main(): Promise<number> {
   if (values.image) await needImage(values.image);
   else await buildImage(root, SPRITE_IMAGE);
   // Containers take their time to start: several files at once would only wait for each other.
-  const args = [`${root}node_modules/vitest/vitest.mjs`, "run", "--project", "whole", "--maxWorkers", "1"];
+  const args = [
+    `${root}node_modules/vitest/vitest.mjs`,
+    "run",
+    "--project",
+    "whole",
+    "--no-file-parallelism",
+  ];
   const files = JOURNEYS.map((name) => `test/journeys/${name}`);
   const env = { ...process.env, TEST_FLEET: "docker", TEST_IMAGE: values.image ?? SPRITE_IMAGE };
   const tests = spawn(process.execPath, [...args, ...files], { cwd: root, env, stdio: "inherit" });
