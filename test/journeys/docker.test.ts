@@ -101,12 +101,15 @@ describe.skipIf(!IN_DOCKER)("Sprites as containers", () => {
     const { map } = team(writer);
     await writer.synced();
     await writer.close();
-    first.process.kill("SIGKILL");
-    await first.ended;
+    await first.crash();
     const left = await ofThisStack();
     expect(left.length).toBeGreaterThan(0);
 
     const second = startDevCommand(args);
+    onTestFinished(() => {
+      // Only where the test has failed: it has ended by now.
+      if (second.process.exitCode === null) return second.crash();
+    });
     const address = await second.ready;
     expect(await ofThisStack()).toEqual([]);
     const reader = await startClient(address);

@@ -1,7 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
 
 const MAIN = fileURLToPath(new URL("../../dev/main.ts", import.meta.url));
 
@@ -12,6 +15,8 @@ export interface DevCommand {
   readonly ready: Promise<string>;
   /** How it ended, and what it has written to stderr. */
   readonly ended: Promise<{ readonly code: number | null; readonly stderr: string }>;
+  /** Kills the command as an accident would. Its workerd, which outlives that, is killed afterwards; nothing else is. */
+  crash(): Promise<void>;
 }
 
 export function startDevCommand(args: readonly string[], env: NodeJS.ProcessEnv = {}): DevCommand {
@@ -33,5 +38,20 @@ export function startDevCommand(args: readonly string[], env: NodeJS.ProcessEnv 
   });
   // A test that only looks at the end does not wait for this one.
   ready.catch(() => undefined);
-  return { process: child, ready, ended };
+  const crash = async () => {
+    const workerds = await childrenOf(child.pid, "workerd");
+    child.kill("SIGKILL");
+    for (const pid of workerds) process.kill(pid, "SIGKILL");
+    await ended;
+  };
+  return { process: child, ready, ended, crash };
+}
+
+/** The process ids of those children that run this program. */
+async function childrenOf(parent: number | undefined, program: string): Promise<number[]> {
+  const { stdout } = await run("ps", ["-A", "-o", "pid=,ppid=,comm="]);
+  return stdout.split("\n").flatMap((line) => {
+    const [, pid, ppid, command = ""] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
+    return Number(ppid) === parent && command.endsWith(program) ? [Number(pid)] : [];
+  });
 }
