@@ -1,12 +1,11 @@
-import { spawnSync } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { pino } from "pino";
 import pretty from "pino-pretty";
 import { defineCommand, oneOf, type Values, wholeNumber } from "../cli/command.ts";
 import { endWithNpm } from "../cli/end-with-npm.ts";
+import { UsageError } from "../cli/failure.ts";
 import { main } from "../cli/main.ts";
-import { SpriteSyncError } from "../shared/errors.ts";
 import { LIMITS } from "../shared/limits.ts";
 import { PLACEMENT_POLICIES } from "../shared/placement.ts";
 import { PLATFORMS } from "./platforms.ts";
@@ -51,6 +50,11 @@ const OPTIONS = {
     default: false,
     about: "run Sprites as containers of Dockerfile.sprite instead of processes",
   },
+  image: {
+    type: "string",
+    value: "NAME",
+    about: "with --docker: run this image, which exists already, instead of building one",
+  },
   verbose: {
     type: "boolean",
     default: false,
@@ -79,18 +83,16 @@ export const DEV = defineCommand({
 
 async function run(options: ReturnType<typeof readOptions>): Promise<void> {
   // Only now: they take a second to load, and need libraries that a bare system lacks.
-  const [{ buildDemo }, { buildSprite }, { startStack, SPRITE_IMAGE }, { dockerRunner }] = await Promise.all([
+  const [{ buildDemo }, { buildSprite }, { startStack }, { inContainers, prepareImage }] = await Promise.all([
     import("../demo/build.ts"),
     import("../sprite/build.ts"),
     import("./stack.ts"),
-    import("./fleet/index.ts"),
+    import("./in-containers.ts"),
   ]);
   const [demoDir, spriteDir] = [`${root}dist/demo`, `${root}dist/sprite`];
+  if (options.docker) await prepareImage(options.image);
   await mkdir(options.dataDir, { recursive: true });
-  await Promise.all([buildDemo(demoDir), buildSprite(spriteDir)]);
-  if (options.docker) {
-    buildImage(SPRITE_IMAGE);
-  }
+  await Promise.all([buildDemo(demoDir), !options.docker && buildSprite(spriteDir)]);
   const stackLog = new StackLog(log, options.verbose);
   // Until there is something to stop in order.
   process.once("SIGHUP", () => process.exit(129));
@@ -100,10 +102,8 @@ async function run(options: ReturnType<typeof readOptions>): Promise<void> {
     spriteEntry: `${spriteDir}/main.js`,
     log,
     logLevel: options.verbose ? "debug" : "info",
-    ...(options.docker && {
-      runner: dockerRunner((spec, line) => stackLog.sprite(spec.name, line)),
-      hostSeenBySprites: "host.docker.internal",
-    }),
+    ...(options.docker &&
+      inContainers(options.verbose ? "debug" : "info", (sprite, line) => stackLog.sprite(sprite, line))),
     onMachine: (change) => stackLog.machine(change),
     onSpriteLine: (sprite, line) => stackLog.sprite(sprite, line),
     onEdgeLine: (line, isError) => stackLog.edge(line, isError),
@@ -136,18 +136,11 @@ function stopOnSignals(stack: Stack): void {
   });
 }
 
-/** @throws SpriteSyncError `config-invalid`; docker itself has said why above. */
-function buildImage(image: string): void {
-  const build = ["build", "--file", "Dockerfile.sprite", "--tag", image, "."];
-  const { status, error } = spawnSync("docker", build, { cwd: root, stdio: "inherit" });
-  if (status === 0) return;
-  const reason = error
-    ? "docker cannot be started; install it, or leave out --docker"
-    : `docker build ended with ${status}, and says why above; \`docker info\` says whether its daemon runs`;
-  throw new SpriteSyncError("config-invalid", reason, { cause: error });
-}
-
 function readOptions(values: Values<typeof OPTIONS>) {
+  if (values.docker && values.fleet === "sprites")
+    throw new UsageError(NAME, "--docker runs Fly Machines: leave out --fleet sprites");
+  if (values.image !== undefined && !values.docker)
+    throw new UsageError(NAME, "--image is for containers: add --docker");
   return {
     port: wholeNumber(NAME, "port", values.port, { most: 65_535 }),
     dataDir: values.data,
@@ -155,6 +148,7 @@ function readOptions(values: Values<typeof OPTIONS>) {
     placement: oneOf(NAME, "placement", values.placement, PLACEMENT_POLICIES),
     platform: oneOf(NAME, "fleet", values.fleet, PLATFORMS),
     docker: values.docker,
+    image: values.image,
     verbose: values.verbose,
   };
 }

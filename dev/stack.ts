@@ -58,6 +58,10 @@ export interface StackOptions {
   readonly spriteEntry?: string;
   /** This computer's name as Sprites see it, for those that run in containers. */
   readonly hostSeenBySprites?: string;
+  /** Lets Sprites in containers reach the edge's port on this computer; returns what ends it. */
+  readonly openToSprites?: (port: number) => Promise<() => Promise<void>>;
+  /** The Sprites' image; {@link SPRITE_IMAGE} unless given. */
+  readonly image?: string | undefined;
   readonly logLevel?: "debug" | "info" | "warn" | "error";
   readonly log: Log;
   readonly onMachine?: (change: MachineChange) => void;
@@ -89,6 +93,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   // Sprites that an earlier stack left asleep verify passes with the key that they were given.
   const passKeys = await keptSecret(join(dataDir, "pass-key"), () => randomBytes(32).toString("hex"));
   const port = options.port || (await keptPort(join(dataDir, "edge-port")));
+  const closeToSprites = await options.openToSprites?.(port);
   const { fleet, vars } = await startFleet(dataDir, passKeys, options);
   let edgeSettings = { ...vars, ...edgeVars(passKeys, port, options), ...options.edgeVars };
   const demoDir = options.demoDir && (await copyPage(options.demoDir, join(dataDir, "page")));
@@ -134,6 +139,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     async close() {
       await edge.close();
       await fleet.close();
+      await closeToSprites?.();
       await rm(edgeProcess, { force: true });
       await forgetSettings(dataDir);
       await lock.close();
@@ -195,7 +201,7 @@ async function startMachines(dataDir: string, passKeys: string, options: StackOp
     FLY_APP_NAME: fleet.appName,
     FLY_API_TOKEN: fleet.token,
     FLY_PACE: options.flyLimits ? "fly" : "none",
-    SPRITE_IMAGE,
+    SPRITE_IMAGE: options.image ?? SPRITE_IMAGE,
     SPRITE_REGIONS: (options.regions ?? ["lcl"]).join(","),
   };
   return { fleet, vars };

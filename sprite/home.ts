@@ -2,6 +2,7 @@ import { type CoValueCore, type CryptoProvider, LocalNode, type PeerState, type 
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { emptyKnownState, type KnownState } from "../shared/known-state.ts";
 import { LIMITS } from "../shared/limits.ts";
+import { CatchUps } from "./catch-ups.ts";
 import type { SpriteCrypto } from "./crypto.ts";
 import { DroppedMessages } from "./dropped-messages.ts";
 import type { KeyCheck } from "./key-check.ts";
@@ -26,6 +27,8 @@ export interface Home {
   readonly ledger: StoreLedger;
   readonly residence: Residence;
   readonly dropped: DroppedMessages;
+  /** Of a Sprite behind the edge; clients themselves have no say in what others see. */
+  readonly catchUps: CatchUps | undefined;
   /** Which keys its crypto can read. */
   readonly keys: KeyCheck;
   /** What its digest will tell when the Sprite falls asleep. */
@@ -86,6 +89,7 @@ export function openHome(home: GroupId | undefined, storage: StorageAPI, crypto:
     ledger: followed.ledger,
     residence: new Residence(home, node),
     dropped: new DroppedMessages(node),
+    catchUps: home === undefined ? undefined : new CatchUps(),
     takesHeader(id, header) {
       try {
         crypto.provider.createSessionMap(rawId(id), JSON.stringify(header));

@@ -7,7 +7,6 @@ import { CLOSE, LIMITS } from "../shared/limits.ts";
 import { withFields } from "../shared/log.ts";
 import { signSpritePass } from "../shared/pass.ts";
 import type { Backups } from "./backups.ts";
-import { CatchUps } from "./catch-ups.ts";
 import { openCrypto } from "./crypto.ts";
 import { DiskNews } from "./disk-news.ts";
 import { Farewell, isMarked } from "./farewell.ts";
@@ -62,7 +61,6 @@ export class Sprite {
   private readonly idle: IdleClock;
   private readonly hold: Hold | undefined;
   private readonly heartbeat: Heartbeat;
-  private readonly catchUps = new CatchUps();
   private upgrades = 0;
   /** The number of this awake period; known once an upgrade has been let in. */
   private period = 0;
@@ -265,7 +263,6 @@ export class Sprite {
       id,
       home,
       log: ofSession,
-      catchUps: role.kind === "home" ? this.catchUps : undefined,
       onActivity: () => this.idle.touch(),
       onClosed: (closed) => {
         this.upstreams.delete(closed);

@@ -9,7 +9,7 @@ import type { Log } from "../shared/log.ts";
 import { parseMessage } from "../shared/messages.ts";
 import { AckGate } from "./ack.ts";
 import { Admission } from "./admission.ts";
-import { type CatchUps, UpstreamCatchUp } from "./catch-ups.ts";
+import { UpstreamCatchUp } from "./catch-ups.ts";
 import type { ValueMessage } from "./dropped-messages.ts";
 import type { Home } from "./home.ts";
 import { Outgoing } from "./outgoing.ts";
@@ -31,8 +31,6 @@ export interface UpstreamDeps {
   readonly home: Home;
   /** Names the upstream and its session in each line. */
   readonly log: Log;
-  /** Of a Sprite behind the edge. */
-  readonly catchUps?: CatchUps | undefined;
   /** Any cojson message went in or out. */
   readonly onActivity: () => void;
   /** The socket is gone; after an orderly close that means that the other side has read everything. */
@@ -68,8 +66,8 @@ export class Upstream {
     this.outgoing = new Outgoing(socket);
     this.gate = new AckGate(home.ledger, (message) => this.outgoing.push(message));
     this.catchUp =
-      deps.catchUps &&
-      new UpstreamCatchUp(id, deps.catchUps, {
+      home.catchUps &&
+      new UpstreamCatchUp(id, home.catchUps, {
         pass: (message) => this.gate.push(message),
         deliver: (message) => this.incoming.push(message),
         isIdle: () => this.admission.isIdle,

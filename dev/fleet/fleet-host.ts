@@ -92,10 +92,13 @@ export async function startFleetHost(options: FleetHostOptions): Promise<FleetHo
   const dataDir = resolve(options.dataDir);
   await mkdir(dataDir, { recursive: true });
   const earlier = await readState(dataDir, FLEET_FILE);
-  for (const record of earlier?.machines ?? []) {
+  const known = earlier?.machines ?? [];
+  for (const record of known) {
     if (await killLeftover(record.pid, `FLY_MACHINE_ID=${record.id}`))
       log.warn({ machine: record.id }, "killed the process of an earlier host");
   }
+  for (const machine of (await options.runner.endLeftovers?.(known.map(({ id }) => id))) ?? [])
+    log.warn({ machine }, "removed the container of an earlier host");
 
   let closing = false;
   const faults = createFaults();

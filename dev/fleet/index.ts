@@ -1,5 +1,8 @@
 export type { ApiExchange } from "./api-server.ts";
-export { dockerRunner } from "./docker-runner.ts";
+export { dockerEngine } from "./docker-command.ts";
+export { HOST_NAME, openToContainers } from "./docker-host.ts";
+export { buildImage, imageExists, needImage } from "./docker-image.ts";
+export { type DockerRunnerOptions, dockerRunner } from "./docker-runner.ts";
 export type { Answer, ApiCall, ApiFault, BootFault, FaultHandle, FaultOptions, Faults } from "./faults.ts";
 export {
   type FleetHost,

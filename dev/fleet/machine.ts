@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { BootFault } from "./faults.ts";
 import { newUlid } from "./fly-ids.ts";
 import type { MachineConfig, MachineEvent, MachineRecord, MachineState } from "./fly-model.ts";
@@ -57,6 +58,11 @@ export class Machine {
   /** Port of its service on 127.0.0.1 while it is started. It may not listen there yet. */
   get port(): number | undefined {
     return this.state === "started" ? this.#run?.port : undefined;
+  }
+
+  /** A connection to its service; `undefined` when it does not run, or does not listen yet. */
+  async dial(): Promise<Socket | undefined> {
+    return this.#run?.dial();
   }
 
   get pid(): number | undefined {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { dial } from "./dial.ts";
 import { freePort } from "./free-port.ts";
 import type { Exit, OnOutput, Run, Runner, RunSpec } from "./runner.ts";
 
@@ -62,6 +63,7 @@ export async function runOf(
     port,
     pid: child.pid ?? 0,
     exited,
+    dial: () => dial(port),
     signal,
     pause: async () => signal("SIGSTOP"),
     resume: async () => signal("SIGCONT"),

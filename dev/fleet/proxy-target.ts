@@ -1,5 +1,4 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
-import { connect, type Socket } from "node:net";
 import type { Writable } from "node:stream";
 import type { Machine } from "./machine.ts";
 import type { Target } from "./proxy.ts";
@@ -42,7 +41,7 @@ export async function reachMachine(
   for (;;) {
     const { port } = machine;
     if (port === undefined) throw new Refusal(503, `machine ${id} is ${machine.state}`);
-    const socket = await dial(port);
+    const socket = await machine.dial();
     if (socket && machine.port === port && !visitor.destroyed)
       return { id, socket, path: request.url ?? "/", headers: forwarded(request, machine) };
     socket?.destroy();
@@ -78,13 +77,4 @@ function forwarded(request: IncomingMessage, machine: Machine): OutgoingHttpHead
     "fly-region": machine.record.region,
     "x-forwarded-proto": "http",
   };
-}
-
-/** A connection to a port of this computer, or `undefined` when nobody listens there. */
-export function dial(port: number): Promise<Socket | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: "127.0.0.1", port });
-    socket.once("connect", () => resolve(socket));
-    socket.once("error", () => resolve(undefined));
-  });
 }

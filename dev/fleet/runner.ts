@@ -1,3 +1,5 @@
+import type { Socket } from "node:net";
+
 /** A Machine that shall run, as its runner needs to know it. */
 export interface RunSpec {
   readonly machineId: string;
@@ -21,6 +23,8 @@ export interface RunSpec {
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
+  /** Why there was nothing to run, in the words of the program that should have run it. */
+  readonly reason?: string;
 }
 
 /** One run of a Machine, from boot to exit. */
@@ -30,6 +34,8 @@ export interface Run {
   readonly pid: number;
   /** Resolves once, when the process is gone; never rejects. */
   readonly exited: Promise<Exit>;
+  /** A connection to that service, or `undefined` while it does not listen. */
+  dial(): Promise<Socket | undefined>;
   signal(signal: NodeJS.Signals): void;
   /** Stops all its computing and keeps its memory, as a suspended Machine. */
   pause(): Promise<void>;
@@ -40,6 +46,11 @@ export interface Run {
 export interface Runner {
   /** Resolves when the process exists; its server may need longer. @throws when it cannot be started at all. */
   start(spec: RunSpec): Promise<Run>;
+  /**
+   * Ends what an earlier host that was killed left running of these Machines. Absent where a process id says enough.
+   * @returns the ids of those that it ended.
+   */
+  endLeftovers?(machineIds: readonly string[]): Promise<string[]>;
 }
 
 /** Called with each line that a Machine writes to its stdout or stderr. */

@@ -36,6 +36,21 @@ describe("a Machine as a container", () => {
     expect(args).toEqual(expect.arrayContaining(["--name=sprite-90801679a10038", "--rm"]));
   });
 
+  it("can write its volume and /tmp only, has no rights that its entry point does not need, and can get none", () => {
+    expect(args).toEqual(
+      expect.arrayContaining([
+        "--read-only",
+        "--tmpfs=/tmp",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+      ]),
+    );
+  });
+
+  it("is never downloaded when it wakes, and not asked for its health by a process inside", () => {
+    expect(args).toEqual(expect.arrayContaining(["--pull=never", "--no-healthcheck"]));
+  });
+
   it("gets the app's secrets by name: no process list shows them", () => {
     expect(args).toContain("--env=PASS_KEYS");
     expect(args.join(" ")).not.toContain("top-secret");

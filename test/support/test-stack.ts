@@ -2,6 +2,7 @@ import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
+import { dockerRunner, HOST_NAME, openToContainers } from "../../dev/fleet/index.ts";
 import { PLATFORMS, type Platform } from "../../dev/platforms.ts";
 import { type Stack, type StackOptions, startStack } from "../../dev/stack.ts";
 import { levelOfWorkerd } from "../../dev/stack-log.ts";
@@ -34,6 +35,8 @@ export interface TestStack extends Stack {
 
 /** Which of Fly's platforms the journeys are made on: `TEST_FLEET=sprites npx vitest run test/journeys`. */
 export const TEST_FLEET: Platform = PLATFORMS.find((name) => name === process.env.TEST_FLEET) ?? "machines";
+/** Whether Sprites are containers: `npm run test:docker` sets it, and names the image. */
+export const IN_DOCKER = process.env.TEST_FLEET === "docker";
 /** The call of its API that makes a Sprite, as faults name it. */
 export const CREATE_CALL = TEST_FLEET === "machines" ? "Machines_create" : "createSprite";
 /** Sprites pause as soon as nothing is connected: a test waits for it, where a person would not notice. */
@@ -51,22 +54,24 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
     lines.push(line);
     if (process.env.TEST_LOG) console.log(`${(performance.now() - start).toFixed(0)} ms ${line}`);
   };
+  const onSpriteLine = (sprite: string, line: string) => {
+    keep(`${sprite} ${line}`);
+    if (line.startsWith('{"level":50,')) errors.push(`${sprite} ${line}`);
+    options.onSpriteLine?.(sprite, line);
+  };
   const stack = await startStack({
     log: pino({ level: "silent" }),
     sleepAfter: 0,
     platform: TEST_FLEET,
     pauseAfterMs: PAUSE_AFTER_MS,
     spriteEntry: SPRITE_BUNDLE,
+    ...(IN_DOCKER && inContainers(onSpriteLine)),
     ...options,
     onMachine: (change) => {
       keep(`machine ${change.name} ${change.state} ${JSON.stringify(change.exit ?? "")}`);
       options.onMachine?.(change);
     },
-    onSpriteLine: (sprite, line) => {
-      keep(`${sprite} ${line}`);
-      if (line.startsWith('{"level":50,')) errors.push(`${sprite} ${line}`);
-      options.onSpriteLine?.(sprite, line);
-    },
+    onSpriteLine,
     onEdgeLine: (line, isError) => {
       keep(`edge ${line}`);
       if (line.startsWith('{"level":"error"')) errors.push(`edge ${line}`);
@@ -110,6 +115,16 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
         ...options,
       })),
   });
+}
+
+/** The stack's options for Sprites as containers. */
+function inContainers(onLine: (sprite: string, line: string) => void): Partial<StackOptions> {
+  return {
+    runner: dockerRunner({ onOutput: ({ name }, line) => onLine(name, line) }),
+    image: process.env.TEST_IMAGE,
+    hostSeenBySprites: HOST_NAME,
+    openToSprites: openToContainers,
+  };
 }
 
 /** The ids of the CoValues in a Sprite's store, read from a copy: the Sprite may be running. */

@@ -1,9 +1,9 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Writable } from "node:stream";
 import { isAuthorized } from "../api-server.ts";
+import { dial } from "../dial.ts";
 import type { FaultBox } from "../faults.ts";
 import type { Target } from "../proxy.ts";
-import { dial } from "../proxy-target.ts";
 import { Refusal } from "../refusal.ts";
 import type { LocalSprite } from "./local-sprite.ts";
 import type { SpritesRegistry } from "./registry.ts";
