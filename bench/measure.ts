@@ -7,6 +7,7 @@ import { sleepSection } from "./sleep/section.ts";
 import { storageSection } from "./storage/section.ts";
 import { syncSection } from "./sync/section.ts";
 import { type Section, toMarkdown } from "./table.ts";
+import { uploadSection } from "./upload/section.ts";
 import { wakeSection } from "./wake/section.ts";
 
 const DOCUMENT = new URL("../docs/benchmarks.md", import.meta.url);
@@ -14,6 +15,7 @@ const DOCUMENT = new URL("../docs/benchmarks.md", import.meta.url);
 const ALL: Readonly<Record<SectionName, Section>> = {
   edge: edgeSection,
   sync: syncSection,
+  upload: uploadSection,
   wake: wakeSection,
   sleep: sleepSection,
   "storage-1k": storageSection(1_000),

@@ -3,6 +3,7 @@ import { UsageError } from "../cli/failure.ts";
 export const SECTIONS = [
   "edge",
   "sync",
+  "upload",
   "wake",
   "sleep",
   "storage-1k",

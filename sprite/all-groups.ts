@@ -5,7 +5,7 @@ import { Listener } from "./listener.ts";
 import { openLog } from "./log.ts";
 import { Sprite } from "./sprite.ts";
 import { stopOnSignals } from "./stop.ts";
-import { openStorage } from "./storage/index.ts";
+import { type Durability, openStorage } from "./storage/index.ts";
 
 export interface Place {
   /** TCP port; 0 takes a free one. */
@@ -13,6 +13,7 @@ export interface Place {
   readonly host: string;
   /** Directory of the store. */
   readonly data: string;
+  readonly durability: Durability;
 }
 
 /**
@@ -20,14 +21,14 @@ export interface Place {
  * whoever reaches the port may read and write what cojson's own permissions allow.
  * @throws Error when the port is taken, or the store cannot be opened.
  */
-export async function serveAllGroups({ port, host, data }: Place): Promise<void> {
+export async function serveAllGroups({ port, host, data, durability }: Place): Promise<void> {
   const log = openLog("info");
   routeCojsonLog(log);
   const stopping = stopOnSignals(log);
   endWithNpm(() => stopping.stop("npm has ended"));
   const started = await Sprite.start({
     role: { kind: "single" },
-    openStorage: () => openStorage(data),
+    openStorage: () => openStorage(data, { durability }),
     listener: new Listener(port, host),
     sleepAfterMs: 0,
     log,

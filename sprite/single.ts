@@ -1,4 +1,4 @@
-import { defineCommand, wholeNumber } from "../cli/command.ts";
+import { defineCommand, oneOf, wholeNumber } from "../cli/command.ts";
 import { main } from "../cli/main.ts";
 
 const NAME = "single";
@@ -20,9 +20,20 @@ const single = defineCommand({
       value: "DIR",
       about: "where everything is kept; survives restarts",
     },
+    durability: {
+      type: "string",
+      default: "fsync",
+      value: "LEVEL",
+      about: "what an acknowledgement survives: fsync (a power cut) or flush (a killed process)",
+    },
   },
-  async run({ port, host, data }) {
-    const place = { port: wholeNumber(NAME, "port", port, { most: 65_535 }), host, data };
+  async run({ port, host, data, durability }) {
+    const place = {
+      port: wholeNumber(NAME, "port", port, { most: 65_535 }),
+      host,
+      data,
+      durability: oneOf(NAME, "durability", durability, ["fsync", "flush"] as const),
+    };
     // Native parts load only now: without a library of the system they cannot.
     const { serveAllGroups } = await import("./all-groups.ts");
     await serveAllGroups(place);

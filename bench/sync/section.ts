@@ -42,7 +42,7 @@ export const syncSection: Section = {
   async run(quick, progress) {
     const sizes = quick ? QUICK : FULL;
     progress("starting the servers");
-    const stack = await startTestStack();
+    const stack = await startTestStack({ durability: "flush" });
     const plain = await startPlainProcess();
     const single = await startSingleProcess();
     const worlds: World[] = [];
@@ -62,7 +62,8 @@ export const syncSection: Section = {
         const contenders = worlds.map((world) => ({ name: world.name, run: () => world[work]() }));
         measured.set(work, await interleave(contenders, quick ? 3 : 7));
       }
-      const title = "whole stack and plain cojson server, real clients";
+      const title =
+        "whole stack and plain cojson server, real clients; stack and Sprite acknowledge what is written (flush), the plain server (SQLite, synchronous NORMAL) before it writes";
       const columns = ["", PLAIN, STACK, "× plain", `${SINGLE}, × plain`, "plain again, × plain"];
       return [{ title, columns, rows: rows(sizes).map((row) => cellsOf(row, measured)) }];
     } finally {

@@ -19,9 +19,12 @@ export function startPlainProcess(): Promise<ServerProcess> {
   return start(PLAIN, (directory) => [join(directory, "plain.sqlite")]);
 }
 
-/** A Sprite's program and storage with all groups in one process: what is left of the stack without the edge. */
+/**
+ * A Sprite's program and storage with all groups in one process: what is left of the stack without the edge. It promises what
+ * the others do: a killed process loses nothing.
+ */
 export function startSingleProcess(): Promise<ServerProcess> {
-  return start(SINGLE, (directory) => ["--port", "0", "--data", directory]);
+  return start(SINGLE, (directory) => ["--port", "0", "--data", directory, "--durability", "flush"]);
 }
 
 async function start(main: string, args: (directory: string) => string[]): Promise<ServerProcess> {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { World } from "../../bench/sync/world.ts";
+import { FILE_BYTES, Uploader } from "../../bench/upload/uploader.ts";
 import { startClient } from "../support/client.ts";
 import { startGuest } from "../support/guest.ts";
 import { type PlainServer, startPlainServer } from "../support/plain-server.ts";
@@ -34,4 +35,17 @@ test("a guest reads what everyone may read, and leaves nothing on the server", a
   expect(ids()).toEqual(before);
   await guest.close();
   await writer.close();
+});
+
+test("a file of 10 MB is uploaded again and again, and what was sent is counted", async () => {
+  const uploader = await Uploader.open(server.url);
+  for (const target of ["new group", "awake group"] as const) {
+    const { ms, mb } = await uploader.upload(target);
+    expect(ms).toBeGreaterThan(0);
+    // Encryption and base64, twice.
+    expect(mb).toBeGreaterThan((1.7 * FILE_BYTES) / 1_000_000);
+    expect(mb).toBeLessThan((1.9 * FILE_BYTES) / 1_000_000);
+  }
+  expect(uploader.corrections).toBe(0);
+  await uploader.close();
 });
