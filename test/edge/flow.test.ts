@@ -3,7 +3,7 @@ import { Budget } from "../../edge/budget.ts";
 import { ClientFlow } from "../../edge/client-flow.ts";
 import { Flow } from "../../edge/flow.ts";
 import { IsolateBudget } from "../../edge/isolate-budget.ts";
-import { isMarkId, newMark } from "../../edge/marks.ts";
+import { isMarkId, markKindOf, newMark } from "../../edge/marks.ts";
 import { isCoValueId } from "../../shared/ids.ts";
 import { LIMITS } from "../../shared/limits.ts";
 import { type KnownMessage, type LoadMessage, parseMessage } from "../../shared/messages.ts";
@@ -232,4 +232,12 @@ describe("a client that reads slowly", () => {
       { action: "known", id: answer, header: false, sessions: {} },
     ]);
   });
+});
+
+test("every mark that names a value has an id that a client's answer may carry", () => {
+  for (const chance of [0, 0.25, 0.5, 0.75, 1 - Number.EPSILON]) {
+    const { answer } = newMark("content", () => chance);
+    expect(isCoValueId(answer)).toBe(true);
+    expect(markKindOf(answer)).toBe("content");
+  }
 });
