@@ -48,6 +48,12 @@ class WatchedFollow extends Follow {
     return super.missed(piece);
   }
 
+  /** What the home asks for by itself, because it dropped something, is another question. */
+  override homeCorrects(message: KnownMessage): ReturnType<Follow["homeCorrects"]> {
+    this.#corrected = false;
+    return super.homeCorrects(message);
+  }
+
   override homeDropped(): void {
     this.#corrected = false;
     super.homeDropped();
