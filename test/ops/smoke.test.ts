@@ -85,7 +85,7 @@ describe("npm run smoke", () => {
     "explains itself instead of guessing: %s %s",
     async (...args) => {
       const { code, text } = await smoke(...args);
-      expect([code, text]).toEqual([2, expect.stringContaining("npm run smoke -- wss://")]);
+      expect([code, text]).toEqual([2, expect.stringContaining("npm run smoke -- --help explains")]);
     },
   );
 });

@@ -170,9 +170,13 @@ describe("a Sprite on a public address", () => {
       visit(`/${home}`),
       visit("/.env"),
     ]) {
-      expect(await visitor).toMatchObject({ status: 404, text: "not here\n" });
+      const { status, text } = await visitor;
+      expect([status, text]).toEqual([
+        404,
+        expect.stringMatching(/^not here; WebSockets are opened at \/sync/),
+      ]);
     }
-    for (const path of ["/", "/healthz", "/sync/", `/sync/${home}`]) {
+    for (const path of ["/healthz", "/health", "/.env", `/${home}`]) {
       expect(await knock(running.origin, pass, path)).toMatchObject({ status: 404 });
     }
     for (const said of [health.text, health.headers]) {
