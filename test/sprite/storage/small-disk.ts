@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, statfsSync, truncateSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, statfsSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import { basename, join } from "node:path";
 import { onTestFinished } from "vitest";
 import { newDirectory } from "./open-for-test.ts";
@@ -24,11 +24,18 @@ export function smallDisk(megabytes: number): string | undefined {
   return directory;
 }
 
-/** Takes all the space there is. @returns the file that takes it. */
+/** Takes all the space there is, also when somebody else writes to the disk meanwhile. @returns the file that takes it. */
 export function fillDisk(disk: string): string {
-  const { bfree, bsize } = statfsSync(disk);
   const ballast = join(disk, "ballast");
-  writeFileSync(ballast, Buffer.alloc(bfree * bsize));
+  const block = Buffer.alloc(statfsSync(disk).bsize);
+  const file = openSync(ballast, "w");
+  try {
+    for (;;) writeSync(file, block);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+  } finally {
+    closeSync(file);
+  }
   return ballast;
 }
 
