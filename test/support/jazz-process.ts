@@ -3,17 +3,8 @@
  * What it exports is only for types: the process answers to every name in `operations`.
  */
 
-import type { LocalNode, Peer } from "cojson";
-import { WasmCrypto } from "cojson/crypto/WasmCrypto";
-import { WebSocketPeerWithReconnection } from "cojson-transport-ws";
-import {
-  co,
-  createJazzContextForNewAccount,
-  Group,
-  MockSessionProvider,
-  setDefaultValidationMode,
-  z,
-} from "jazz-tools";
+import { co, Group, setDefaultValidationMode, z } from "jazz-tools";
+import { newJazzAccount } from "./new-jazz-account.ts";
 import { serveOperations } from "./remote-operations.ts";
 
 setDefaultValidationMode("strict");
@@ -23,27 +14,7 @@ const Task = co.map({ title: z.string(), note: Note, tags: co.list(z.string()) }
 const Project = co.map({ name: z.string(), tasks: co.list(Task) });
 const loadWhole = { resolve: { tasks: { $each: { note: true, tags: true } } } } as const;
 
-async function connect(syncUrl: string, name: string) {
-  const peers: Peer[] = [];
-  let node: LocalNode | undefined;
-  const connection = new WebSocketPeerWithReconnection({
-    peer: syncUrl,
-    reconnectionTimeout: 100,
-    addPeer: (peer) => (node ? node.syncManager.addPeer(peer) : peers.push(peer)),
-    removePeer: () => undefined,
-  });
-  connection.enable();
-  const context = await createJazzContextForNewAccount({
-    creationProps: { name },
-    peers,
-    crypto: await WasmCrypto.create(),
-    sessionProvider: new MockSessionProvider(),
-  });
-  node = context.account.$jazz.localNode;
-  return context.account;
-}
-
-type Account = Awaited<ReturnType<typeof connect>>;
+type Account = Awaited<ReturnType<typeof newJazzAccount>>["account"];
 let account: Account | undefined;
 function me(): Account {
   if (!account) throw new Error("open first");
@@ -73,7 +44,7 @@ async function project(id: string): Promise<LoadedProject> {
 
 const operations = {
   async open(syncUrl: string, name: string) {
-    account = await connect(syncUrl, name);
+    ({ account } = await newJazzAccount(syncUrl, name));
     return account.$jazz.id;
   },
   /** A project with two tasks, each with a nested map and list: what makes jazz-tools create many groups. */
