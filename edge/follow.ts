@@ -117,7 +117,7 @@ export class Follow {
   clientSends(message: ContentMessage): Piece | undefined {
     this.evidence ??= this.state;
     this.#set(ACKED, false);
-    const piece = this.#uploading().add(message);
+    const piece = this.#uploading().add(message, () => this.state);
     this.#merge({ header: true, sessions: message.reaches });
     return piece;
   }

@@ -163,6 +163,7 @@ export class Router {
   /** An id that the client asked for has been created by somebody: deliver it after all (design §3.6). */
   placed(id: CoValueId, home: GroupId): void {
     this.#deps.directory.remember(id, home);
+    this.#livesAt(id, home);
     const state = this.#unknown.get(id);
     if (!state || this.#follows.get(id)) return;
     this.#toHome({ action: "load", id, state, text: knownStateMessage("load", id, state) }, home);
@@ -170,6 +171,7 @@ export class Router {
 
   #toHome(message: ValueMessage, home: GroupId): void {
     this.#unknown.delete(message.id);
+    this.#livesAt(message.id, home);
     switch (message.action) {
       case "load":
         this.#clientLoads(message, home);
@@ -207,6 +209,7 @@ export class Router {
   #missing(id: CoValueId, home: GroupId | undefined, state: KnownState): void {
     if (!home) this.#askForAll(id);
     else {
+      this.#livesAt(id, home);
       const follow = this.#follows.begin(id, home);
       if (follow.dropped(state)) this.#send.about(id, home, follow.attach());
     }
@@ -260,7 +263,7 @@ export class Router {
   #spriteSends(from: GroupId, message: ContentMessage): void {
     const { id } = message;
     const home = this.#homeOf(id);
-    if (!home) void this.#guessHome(id, from);
+    if (!home) void this.#guessHome(id);
     const isNews = this.isNews(message);
     if (!home || home === from) this.#follows.begin(id, from).homeSends(message);
     else {
@@ -276,13 +279,20 @@ export class Router {
   }
 
   /** A dependency that a Sprite sent along most often shares its home. Until the directory has said so it is a guess. */
-  async #guessHome(id: CoValueId, from: GroupId): Promise<void> {
+  async #guessHome(id: CoValueId): Promise<void> {
     this.#guessed.add(id);
     const { homes } = await lookupPatiently(this.#deps, [id]);
+    this.#livesAt(id, homes.get(id));
     this.#guessed.delete(id);
-    if (homes.get(id) === from) return;
+  }
+
+  /** The directory has said where a value lives. A follow that was begun at another Sprite was a wrong guess. */
+  #livesAt(id: CoValueId, home: GroupId | undefined): void {
+    const guess = this.#follows.get(id)?.home;
+    if (!guess || guess === home) return;
+    this.#guessed.delete(id);
     this.#follows.end(id);
-    this.#spriteWants(from, id);
+    this.#spriteWants(guess, id);
   }
 
   #spriteKnows(from: GroupId, message: KnownMessage): void {

@@ -8,7 +8,7 @@ const PIECE_BYTES = 256;
 /** One content message of the client on its way to its home. */
 export interface Piece {
   /** Whether it brings the value's header. */
-  readonly header: boolean;
+  header: boolean;
   readonly starts: CoSessions;
   readonly reaches: CoSessions;
   /** The message while it is kept. A piece without it cannot be sent again. */

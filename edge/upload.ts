@@ -9,7 +9,9 @@ import type { Piece, Unacknowledged } from "./unacknowledged.ts";
  * 2. `forwarded` is there while some content of the client was dropped here, or it has been asked for some: what the home
  *    will have when all pieces have arrived. Content that does not continue it is not sent to the home, which would answer
  *    each such message with a correction, and each correction would make the client send everything behind it.
- * 3. `gap`: the client has to be asked. It is once no piece is on its way, so that it sends only what is missing.
+ * 3. What is not kept is one piece, or two, however much of it follows one another: a home that acknowledges nothing must
+ *    not fill the memory.
+ * 4. `gap`: the client has to be asked. It is once no piece is on its way, so that it sends only what is missing.
  */
 export class Upload {
   /** What the home has shown to have; `undefined`: all that the client has. */
@@ -36,17 +38,23 @@ export class Upload {
     return this.evidence === undefined && this.#pieces.length === 0 && !this.gap && !this.asked;
   }
 
-  /** Takes a message of the client in. `undefined`: it does not continue what was forwarded, and must not be sent. */
-  add(message: ContentMessage): Piece | undefined {
+  /**
+   * Takes a message of the client in. `undefined`: it does not continue what was forwarded, and must not be sent.
+   * @param state what the client has, without it
+   */
+  add(message: ContentMessage, state: () => KnownState): Piece | undefined {
     const { forwarded } = this;
+    if (forwarded && !continues(forwarded, { ...message, header: message.header !== undefined }))
+      return undefined;
+    const piece = this.#home.add(message);
+    if (!this.#append(piece)) {
+      this.hasGap(forwarded ?? state());
+      return undefined;
+    }
     if (forwarded) {
-      const part = { ...message, header: message.header !== undefined };
-      if (!continues(forwarded, part)) return undefined;
-      extend(forwarded, part);
+      extend(forwarded, piece);
       this.asked = false;
     }
-    const piece = this.#home.add(message);
-    this.#pieces.push(piece);
     return piece;
   }
 
@@ -107,6 +115,17 @@ export class Upload {
     this.isWhole();
   }
 
+  /** @returns `false`: no room to keep it, nor can it be counted with what is before it and not kept either. */
+  #append(piece: Piece): boolean {
+    const [before, last] = this.#pieces.slice(-2);
+    // Not the last one: it might still turn out that it cannot be sent.
+    if (before && last && canJoin(before, last)) join(before, this.#pieces.pop() ?? last);
+    const end = this.#pieces.at(-1);
+    if (end?.text === undefined && piece.text === undefined && end && !canJoin(end, piece)) return false;
+    this.#pieces.push(piece);
+    return true;
+  }
+
   #settle(isSettled: (piece: Piece) => boolean): void {
     this.#pieces = this.#pieces.filter((piece) => {
       if (!isSettled(piece)) return true;
@@ -134,6 +153,23 @@ function isWithin(counts: CoSessions, others: CoSessions): boolean {
 
 function extend(state: KnownState, { header, reaches }: Part): void {
   mergeKnownState(state, { header, sessions: reaches });
+}
+
+/** Whether two pieces in a row are the same as one: neither is kept, and the second leaves no hole behind the first. */
+function canJoin(first: Piece, second: Piece): boolean {
+  if (first.text !== undefined || second.text !== undefined) return false;
+  for (const id in second.starts) {
+    const start = second.starts[id] ?? 0;
+    if (start < (first.starts[id] ?? 0) || start > (first.reaches[id] ?? start)) return false;
+  }
+  return true;
+}
+
+/** Makes `first` both. */
+function join(first: Piece, second: Piece): void {
+  first.header ||= second.header;
+  for (const id in second.starts) first.starts[id] ??= second.starts[id] ?? 0;
+  extend({ header: true, sessions: first.reaches }, second);
 }
 
 /** `state` as it was before `part`, or less. */

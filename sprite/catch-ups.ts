@@ -4,6 +4,8 @@ import { parseCatchUp } from "../shared/control.ts";
 import { LIMITS } from "../shared/limits.ts";
 
 interface CatchUp {
+  /** How many had begun with it. */
+  readonly number: number;
   /** Values whose first content came in it. */
   readonly values: Set<string>;
   readonly timer: NodeJS.Timeout;
@@ -15,18 +17,24 @@ interface CatchUp {
  * half-made: without the profile that the next message brings. So what they are told of such a value waits for the `end`.
  *
  * 1. Only new values wait, and answers that a value is not here: nobody can hold up what others write.
- * 2. Nothing waits longer than `catchUpMs`.
+ * 2. Nothing waits longer than `catchUpMs`: not for a session that begins later, of which there may always be one.
  * 3. The session that catches up waits for nothing.
  */
 export class CatchUps {
   readonly #running = new Map<string, CatchUp>();
   readonly #onEnd = new Set<() => void>();
+  #begun = 0;
+
+  /** How many have begun so far. */
+  get begun(): number {
+    return this.#begun;
+  }
 
   /** @param upstream its id */
   begin(upstream: string): void {
     this.end(upstream);
     const timer = setTimeout(() => this.end(upstream), LIMITS.catchUpMs);
-    this.#running.set(upstream, { values: new Set(), timer: timer.unref() });
+    this.#running.set(upstream, { number: ++this.#begun, values: new Set(), timer: timer.unref() });
   }
 
   /** The first content of a value came from `upstream`. */
@@ -42,13 +50,16 @@ export class CatchUps {
     for (const listener of this.#onEnd) listener();
   }
 
-  /** Whether a message of the node to `upstream` has to wait. */
-  holds(upstream: string, message: SyncMessage): boolean {
+  /**
+   * Whether a message of the node to `upstream` has to wait.
+   * @param begun how many had begun when it came
+   */
+  holds(upstream: string, message: SyncMessage, begun: number): boolean {
     if (this.#running.size === 0) return false;
     if (message.action !== "content" && message.action !== "known") return false;
     const tellsAbsence = message.action === "known" && !message.header && !message.isCorrection;
-    for (const [other, { values }] of this.#running) {
-      if (other !== upstream && (tellsAbsence || values.has(message.id))) return true;
+    for (const [other, { number, values }] of this.#running) {
+      if (number <= begun && other !== upstream && (tellsAbsence || values.has(message.id))) return true;
     }
     return false;
   }
@@ -58,6 +69,12 @@ export class CatchUps {
     this.#onEnd.add(listener);
     return () => this.#onEnd.delete(listener);
   }
+}
+
+interface Held {
+  readonly message: SyncMessage;
+  /** How many had begun to catch up when it came. */
+  readonly begun: number;
 }
 
 export interface UpstreamCatchUpDeps {
@@ -77,7 +94,7 @@ export class UpstreamCatchUp {
   readonly #stop: () => void;
   /** The node answers it when it has handled everything before. */
   readonly #mark = `catch-up-${randomUUID()}`;
-  #held: SyncMessage[] = [];
+  #held: Held[] = [];
   #ends = false;
 
   constructor(upstream: string, all: CatchUps, deps: UpstreamCatchUpDeps) {
@@ -117,8 +134,9 @@ export class UpstreamCatchUp {
       this.#all.end(this.#upstream);
       return true;
     }
-    if (!this.#all.holds(this.#upstream, message)) return false;
-    this.#held.push(message);
+    const { begun } = this.#all;
+    if (!this.#all.holds(this.#upstream, message, begun)) return false;
+    this.#held.push({ message, begun });
     return true;
   }
 
@@ -131,9 +149,9 @@ export class UpstreamCatchUp {
   #release(): void {
     const held = this.#held;
     this.#held = [];
-    for (const message of held) {
-      if (this.#all.holds(this.#upstream, message)) this.#held.push(message);
-      else this.#deps.pass(message);
+    for (const one of held) {
+      if (this.#all.holds(this.#upstream, one.message, one.begun)) this.#held.push(one);
+      else this.#deps.pass(one.message);
     }
   }
 }

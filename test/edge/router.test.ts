@@ -1,4 +1,7 @@
+import { LRUCache } from "lru-cache";
 import { beforeAll, describe, expect, test } from "vitest";
+import type { CoValueId, GroupId } from "../../shared/ids.ts";
+import type { Message } from "../../shared/messages.ts";
 import { contentOf, newNode } from "../support/real-values.ts";
 import { MemoryShards, RouterHarness } from "./router-harness.ts";
 
@@ -295,6 +298,28 @@ describe("dependencies between homes", () => {
     harness.lose(v.group.id);
     const replayed = harness.attach(v.group.id).map((message) => "id" in message && message.id);
     expect(replayed.toSorted()).toEqual([v.group.id, v.map.id].toSorted());
+  });
+
+  test("what a client writes to a value whose home is still being looked up reaches the home that turns out", async () => {
+    const shards = new MemoryShards();
+    for (const { id } of [v.group, v.map]) shards.homes.set(id, v.group.id);
+    const cache = new LRUCache<CoValueId, GroupId>({ max: 1000 });
+    const harness = new RouterHarness(shards, "root", cache);
+    await harness.client(load(v.map.id));
+    for (const { id } of [v.account, v.group]) harness.open.add(id as never);
+    shards.down = true;
+    await harness.fromSprite(v.group.id, v.account.content);
+    // Another session of the isolate has met it.
+    cache.set(v.account.id as CoValueId, v.account.id as GroupId);
+    await harness.client(more(v.account.id, 9));
+    shards.down = false;
+    await harness.retry();
+    const isMore = (message: Message) => message.action === "content" && message.id === v.account.id;
+    expect(harness.sprite(v.account.id).filter(isMore)).toHaveLength(1);
+    expect(harness.sprite(v.group.id).filter(isMore)).toHaveLength(1);
+    harness.lose(v.account.id);
+    expect(harness.router.owes(v.account.id as GroupId)).toBe(true);
+    expect(harness.attach(v.account.id).filter(isMore)).toHaveLength(1);
   });
 });
 

@@ -115,6 +115,16 @@ describe("what a Sprite tells others while one session catches up", () => {
     expect(reader.passed).toEqual(["content account", "content account"]);
   });
 
+  test("does not wait for those who come after it, however many they are", () => {
+    reader.fromNode(known("missing", false));
+    for (let n = 0; n < 10; n++) {
+      new End(`later ${n}`, all).catchUp.receive(catchUpMessage("begin"));
+      vi.advanceTimersByTime(LIMITS.catchUpMs / 4);
+    }
+    expect(reader.passed).toEqual(["known missing"]);
+    expect(reader.catchUp.holdsSomething).toBe(false);
+  });
+
   test("waits until the last of several is done", () => {
     const second = new End("second", all);
     second.catchUp.receive(catchUpMessage("begin"));
