@@ -3,7 +3,7 @@ import { LIMITS } from "./limits.ts";
 
 /**
  * The messages of one WebSocket frame: cojson-transport-ws 0.20.19 joins them by `\n` (`BatchedOutgoingMessages`).
- * @throws SpriteSyncError `bad-frame` for a binary frame, `too-large` for one over the limit. Both end the socket.
+ * @throws SpriteSyncError `bad-frame` for a binary frame, `too-large` for one over a limit. Both end the socket.
  */
 export function splitFrame(data: unknown): string[] {
   if (typeof data !== "string") {
@@ -15,7 +15,15 @@ export function splitFrame(data: unknown): string[] {
       `a frame of ${data.length} characters is over ${LIMITS.frameChars}`,
     );
   }
-  return data.includes("\n") ? data.split("\n") : [data];
+  if (!data.includes("\n")) return [data];
+  // Counted before it is split: a frame of line feeds makes a text of each of its bytes.
+  let messages = 1;
+  for (let at = data.indexOf("\n"); at !== -1; at = data.indexOf("\n", at + 1)) {
+    if (++messages > LIMITS.frameMessages) {
+      throw new SpriteSyncError("too-large", `a frame of more than ${LIMITS.frameMessages} messages`);
+    }
+  }
+  return data.split("\n");
 }
 
 /** Messages as one frame. */

@@ -7,7 +7,6 @@ import { IN_A_GROUP, IN_A_LIST, signedContent } from "../support/hostile-changes
 import { until } from "../support/until.ts";
 import {
   connect,
-  contentOf,
   type Listener,
   listen,
   loadFresh,
