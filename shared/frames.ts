@@ -15,15 +15,12 @@ export function splitFrame(data: unknown): string[] {
       `a frame of ${data.length} characters is over ${LIMITS.frameChars}`,
     );
   }
-  if (!data.includes("\n")) return [data];
-  // Counted before it is split: a frame of line feeds makes a text of each of its bytes.
-  let messages = 1;
-  for (let at = data.indexOf("\n"); at !== -1; at = data.indexOf("\n", at + 1)) {
-    if (++messages > LIMITS.frameMessages) {
-      throw new SpriteSyncError("too-large", `a frame of more than ${LIMITS.frameMessages} messages`);
-    }
+  // Split no further than that: a frame of line feeds would make a text of each of its bytes.
+  const messages = data.includes("\n") ? data.split("\n", LIMITS.frameMessages + 1) : [data];
+  if (messages.length > LIMITS.frameMessages) {
+    throw new SpriteSyncError("too-large", `a frame of more than ${LIMITS.frameMessages} messages`);
   }
-  return data.split("\n");
+  return messages;
 }
 
 /** Messages as one frame. */

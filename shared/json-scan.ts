@@ -69,12 +69,23 @@ function skipScalar(text: string, at: number): number {
 /** The brackets that close what is open. One for all scans: none begins while another skips. */
 const closers = new Uint8Array(LIMITS.jsonDepth);
 
-function skipContainer(text: string, at: number): number {
+/** How many JSON values a scan may still meet. */
+export interface Meter {
+  left: number;
+}
+
+function spend(meter: Meter): void {
+  if (--meter.left < 0) throw new ScanError("too many values");
+}
+
+function skipContainer(text: string, at: number, meter: Meter): number {
   let depth = 0;
   for (let i = at; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code === QUOTE) i = skipString(text, i) - 1;
+    else if (code === COMMA) spend(meter);
     else if (code === OPEN_OBJECT || code === OPEN_ARRAY) {
+      spend(meter);
       if (depth === LIMITS.jsonDepth) throw new ScanError("a value is too deep");
       closers[depth++] = code === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_ARRAY;
     } else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) {
@@ -86,18 +97,31 @@ function skipContainer(text: string, at: number): number {
 }
 
 /** The index behind the value that begins at `at`. */
-export function skipValue(text: string, at: number): number {
+export function skipValue(text: string, at: number, meter: Meter = unlimited()): number {
   const code = text.charCodeAt(at);
   if (code === QUOTE) return skipString(text, at);
-  if (code === OPEN_OBJECT || code === OPEN_ARRAY) return skipContainer(text, at);
+  if (code === OPEN_OBJECT || code === OPEN_ARRAY) return skipContainer(text, at, meter);
   return skipScalar(text, at);
+}
+
+/** More than a frame has characters, and still an integer that V8 keeps without a box. */
+const UNLIMITED = 2 ** 30 - 1;
+
+function unlimited(): Meter {
+  return { left: UNLIMITED };
 }
 
 /**
  * Calls `visit` for each member of the object at `at`, in the text's order (so the last of two equal keys comes last).
+ * @param meter counts the values in the object; past it the scan ends with a ScanError.
  * @returns the index behind the object.
  */
-export function scanObject(text: string, at: number, visit: (key: string, value: Span) => void): number {
+export function scanObject(
+  text: string,
+  at: number,
+  visit: (key: string, value: Span) => void,
+  meter: Meter = unlimited(),
+): number {
   if (text.charCodeAt(at) !== OPEN_OBJECT) throw new ScanError("expected an object");
   let i = skipSpace(text, at + 1);
   if (text.charCodeAt(i) === CLOSE_OBJECT) return i + 1;
@@ -109,8 +133,9 @@ export function scanObject(text: string, at: number, visit: (key: string, value:
     i = skipSpace(text, keyEnd);
     if (text.charCodeAt(i) !== COLON) throw new ScanError("expected a colon");
     const start = skipSpace(text, i + 1);
-    const end = skipValue(text, start);
+    const end = skipValue(text, start, meter);
     visit(key, { start, end });
+    spend(meter);
     i = skipSpace(text, end);
     const code = text.charCodeAt(i);
     if (code === CLOSE_OBJECT) return i + 1;

@@ -5,7 +5,7 @@ import { type CoValueId, isCoSessionId, isCoValueId } from "./ids.ts";
 import { countElements, ScanError, type Span, scanObject, skipSpace } from "./json-scan.ts";
 import type { CoSessions, KnownState } from "./known-state.ts";
 import { LIMITS } from "./limits.ts";
-import { assertBounded, parseJson, parseSpan, SMALL_CHARS } from "./parse-json.ts";
+import { parseJson, parseRead, parseSpan, SMALL_CHARS } from "./parse-json.ts";
 import type { TransactionLike } from "./placement.ts";
 
 /**
@@ -97,7 +97,6 @@ export function parseMessage(text: string): Message {
  * through `JSON.parse`, which decides.
  */
 export function parseMessageByScan(text: string): Message {
-  assertBounded(text, { start: 0, end: text.length }, LIMITS.jsonElements, "a message");
   try {
     return readMessage(text, scanFields(text));
   } catch (error) {
@@ -117,7 +116,9 @@ export function parseMessageSlowly(text: string): Message {
  * @throws SpriteSyncError `bad-message` when the text is no JSON: of a long one only the envelope has been read.
  */
 export function transactionsOf(message: ContentMessage): TransactionLike[] {
-  const parsed = parseText(message.text) as { new: Record<string, { newTransactions: unknown[] }> };
+  const parsed = parseText(message.text, parseRead) as {
+    new: Record<string, { newTransactions: unknown[] }>;
+  };
   // What a transaction looks like is the Sprite's to judge; routing only must not stumble over it.
   return Object.values(parsed.new).flatMap((coSession) => coSession.newTransactions.filter(isRecord));
 }
@@ -134,7 +135,8 @@ interface Fields {
 
 function scanFields(text: string): Fields {
   const spans = new Map<string, Span>();
-  const end = scanObject(text, skipSpace(text, 0), (name, span) => spans.set(name, span));
+  const meter = { left: LIMITS.jsonElements };
+  const end = scanObject(text, skipSpace(text, 0), (name, span) => spans.set(name, span), meter);
   if (skipSpace(text, end) !== text.length) throw new ScanError("something follows the message");
   return {
     get: (name) => {
@@ -186,9 +188,9 @@ function scanSpans(text: string, span: Span): TransactionSpans {
   return found;
 }
 
-function parseText(text: string): unknown {
+function parseText(text: string, parse = parseJson): unknown {
   try {
-    return parseJson(text);
+    return parse(text);
   } catch (error) {
     if (error instanceof SpriteSyncError) throw error;
     throw new SpriteSyncError("bad-message", "a message is not JSON; send one JSON object per line");

@@ -15,6 +15,11 @@ export function parseJson(text: string): unknown {
   return JSON.parse(text);
 }
 
+/** `JSON.parse` for the text of a message that `parseMessage` has read, and so has bounded. */
+export function parseRead(text: string): unknown {
+  return JSON.parse(text);
+}
+
 /** Like {@link parseJson} for a piece of a text, with a bound of its own. `name` is what the error calls it. */
 export function parseSpan(text: string, span: Span, elements: number, name: string): unknown {
   assertBounded(text, span, elements, name);

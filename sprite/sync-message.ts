@@ -4,7 +4,7 @@ import { SpriteSyncError } from "../shared/errors.ts";
 import type { CoValueHeader } from "../shared/header.ts";
 import { isCoValueId } from "../shared/ids.ts";
 import type { Message } from "../shared/messages.ts";
-import { parseJson } from "../shared/parse-json.ts";
+import { parseRead } from "../shared/parse-json.ts";
 import type { KeyCheck } from "./key-check.ts";
 
 /**
@@ -21,7 +21,7 @@ export function readSyncMessage(message: Message, keys: KeyCheck): SyncMessage {
 
 function parsedText(text: string): unknown {
   try {
-    return parseJson(text);
+    return parseRead(text);
   } catch (error) {
     if (error instanceof SpriteSyncError) throw error;
     // Of a long message only the envelope has been read so far.
