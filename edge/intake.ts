@@ -1,4 +1,4 @@
-import { SpriteSyncError } from "../shared/errors.ts";
+import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { provesId } from "../shared/header.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import {
@@ -46,6 +46,7 @@ export interface IntakeDeps {
  * 1. Messages about one id leave in the order they came in; ids do not wait for each other.
  * 2. Only a header that hashes to its id can place it.
  * 3. A value waits for its group and a group for its parent when those are on their way in this session.
+ * 4. What is taken from `pending` is given back, whatever fails: a message is delivered, refused or dropped.
  */
 export class Intake {
   readonly #deps: IntakeDeps;
@@ -96,7 +97,7 @@ export class Intake {
   }
 
   #start(ids: readonly CoValueId[]): void {
-    const settled = this.#resolve(ids);
+    const settled = this.#resolve(ids).catch((error: unknown) => this.#giveUp(ids, error));
     for (const id of ids) {
       const waiting = this.#waiting.get(id);
       if (waiting) waiting.settled = settled;
@@ -120,14 +121,37 @@ export class Intake {
     }
   }
 
-  /** The leaders of those ids whose waiting messages contain a header. */
+  /** The leaders of those ids whose waiting messages contain a header. Content that has none to read is refused. */
   #leadersOf(ids: readonly CoValueId[]): Map<CoValueId, CoValueId | undefined> {
     const leaders = new Map<CoValueId, CoValueId | undefined>();
     for (const id of ids) {
-      const content = this.#waiting.get(id)?.messages.find(hasHeader);
-      if (content) leaders.set(id, leaderOfContent(this.#deps.policy, content));
+      const messages = this.#waiting.get(id)?.messages ?? [];
+      for (let at = messages.findIndex(hasHeader); at >= 0; at = messages.findIndex(hasHeader)) {
+        const content = messages[at] as ContentMessage;
+        try {
+          leaders.set(id, leaderOfContent(this.#deps.policy, content));
+          break;
+        } catch (error) {
+          messages.splice(at, 1);
+          this.#refuse(content, error);
+        }
+      }
     }
     return leaders;
+  }
+
+  /** Something failed that should not: nothing of these ids waits any longer. */
+  #giveUp(ids: readonly CoValueId[], error: unknown): void {
+    for (const id of ids) {
+      const { messages = [] } = this.#waiting.get(id) ?? {};
+      this.#waiting.delete(id);
+      for (const message of messages) this.#refuse(message, error);
+    }
+  }
+
+  #refuse(message: ValueMessage, error: unknown): void {
+    this.#deps.pending.give(bytesOf(message.text));
+    this.#deps.refuse(message, toSpriteSyncError(error, "bad-message"));
   }
 
   async #leadersOnTheirWay(

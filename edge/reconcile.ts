@@ -1,7 +1,10 @@
+import { SpriteSyncError } from "../shared/errors.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
+import { LIMITS } from "../shared/limits.ts";
 import type { ReconcileMessage } from "../shared/messages.ts";
 
 interface Batch {
+  readonly id: string;
   /** The part of each home that has not acknowledged yet. */
   readonly parts: Map<GroupId, ReconcileMessage["values"]>;
   /** Homes whose upstream was lost since they got their part. */
@@ -13,9 +16,13 @@ interface Batch {
 /**
  * The reconcile batches of one session: split by home, acknowledged to the client once, when every part is and every
  * upload that the edge asked for has been acknowledged by its new home (design §3.7).
+ *
+ * 1. At most {@link LIMITS.openReconciles} are open, so what each event walks through is a handful.
  */
 export class Reconciles {
   readonly #batches = new Map<string, Batch>();
+  /** Batches whose homes are being looked up. */
+  readonly #announced = new Set<string>();
   readonly #toClient: (message: string) => void;
 
   /** @param toClient gets the acknowledgement of each batch once, when nothing of it is missing any more. */
@@ -24,7 +31,33 @@ export class Reconciles {
   }
 
   /**
-   * Takes a batch in; an empty one is complete at once.
+   * A batch has come, which {@link begin} will take in or {@link forget} will not. An empty one is acknowledged at once.
+   * @returns whether its homes have to be looked up.
+   * @throws SpriteSyncError `overloaded` when too many are open. cojson sends one after the other.
+   */
+  announce({ batch, values }: ReconcileMessage): boolean {
+    if (values.length === 0) {
+      this.#toClient(ackMessage(batch));
+      return false;
+    }
+    const isKnown = this.#batches.has(batch) || this.#announced.has(batch);
+    if (isKnown || this.#batches.size + this.#announced.size >= LIMITS.openReconciles) {
+      throw new SpriteSyncError(
+        "overloaded",
+        `a client may have ${LIMITS.openReconciles} reconcile batches open, each id once; wait until one is acknowledged`,
+      );
+    }
+    this.#announced.add(batch);
+    return true;
+  }
+
+  /** Its homes could not be looked up. */
+  forget(batch: string): void {
+    this.#announced.delete(batch);
+  }
+
+  /**
+   * Takes a batch in.
    * @returns what to send to each home, and the ids that the client has to upload because they have none.
    */
   begin(
@@ -40,8 +73,10 @@ export class Reconciles {
       else if (home) parts.set(home, [value]);
       else uploads.add(value[0]);
     }
-    this.#batches.set(batch, { parts, lost: new Set(), uploads });
-    this.#finish();
+    this.#announced.delete(batch);
+    const begun: Batch = { id: batch, parts, lost: new Set(), uploads };
+    this.#batches.set(batch, begun);
+    this.#finish(begun);
     const whole = parts.size === 1 && uploads.size === 0;
     const toHomes = new Map<GroupId, string>();
     for (const [home, part] of parts) toHomes.set(home, whole ? text : reconcileMessage(batch, part));
@@ -50,15 +85,13 @@ export class Reconciles {
 
   /** A home acknowledged its part. */
   acknowledged(batch: string, home: GroupId): void {
-    this.#batches.get(batch)?.parts.delete(home);
-    this.#finish();
+    const open = this.#batches.get(batch);
+    if (open?.parts.delete(home)) this.#finish(open);
   }
 
   /** An id that the client was asked to upload is stored, or the client does not have it. */
   uploaded(id: CoValueId): void {
-    if (this.#batches.size === 0) return;
-    for (const { uploads } of this.#batches.values()) uploads.delete(id);
-    this.#finish();
+    for (const batch of this.#batches.values()) if (batch.uploads.delete(id)) this.#finish(batch);
   }
 
   /** The upstream of a home was lost, and with it perhaps its part or its acknowledgement. */
@@ -75,7 +108,7 @@ export class Reconciles {
   }
 
   get isIdle(): boolean {
-    return this.#batches.size === 0;
+    return this.#batches.size === 0 && this.#announced.size === 0;
   }
 
   /** Whether a home still owes an acknowledgement. */
@@ -84,16 +117,18 @@ export class Reconciles {
     return false;
   }
 
-  #finish(): void {
-    for (const [batch, { parts, uploads }] of this.#batches) {
-      if (parts.size > 0 || uploads.size > 0) continue;
-      this.#batches.delete(batch);
-      this.#toClient(JSON.stringify({ action: "reconcile-ack", id: batch }));
-    }
+  #finish({ id, parts, uploads }: Batch): void {
+    if (parts.size > 0 || uploads.size > 0) return;
+    this.#batches.delete(id);
+    this.#toClient(ackMessage(id));
   }
 }
 
 /** A part of a batch, under the batch's own id. */
 function reconcileMessage(batch: string, values: ReconcileMessage["values"]): string {
   return JSON.stringify({ action: "reconcile", id: batch, values });
+}
+
+function ackMessage(id: string): string {
+  return JSON.stringify({ action: "reconcile-ack", id });
 }

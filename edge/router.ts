@@ -1,6 +1,6 @@
-import { answerImpossible, answerUnreadable } from "../shared/answers.ts";
+import { answerImpossible } from "../shared/answers.ts";
+import { BadMessages } from "../shared/bad-messages.ts";
 import { errorMessage, parseError } from "../shared/control.ts";
-import { splitFrame } from "../shared/frames.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { emptyKnownState, type KnownState, knownStateMessage } from "../shared/known-state.ts";
 import { LIMITS } from "../shared/limits.ts";
@@ -38,6 +38,7 @@ export class Router {
   readonly #follows: Follows;
   readonly #interests: Interests;
   readonly #companions = new Companions();
+  readonly #bad = new BadMessages();
   /** What the client has of the ids that it asked for and nobody has created yet. */
   readonly #unknown = new Map<CoValueId, KnownState>();
   readonly #reconciles: Reconciles;
@@ -73,26 +74,28 @@ export class Router {
   }
 
   /**
-   * A frame of the client. A message that cannot be read is answered with an error and the others go on.
-   * @returns how many messages it held.
-   * @throws SpriteSyncError when the frame as a whole must end the socket.
+   * Messages of the client, of one frame. One that cannot be read is answered with an error and the others go on.
+   * @throws SpriteSyncError when the socket must end: {@link BadMessages}.
    */
-  clientFrame(data: unknown): number {
+  clientMessages(texts: readonly string[]): void {
     const values: ValueMessage[] = [];
-    const texts = splitFrame(data);
+    this.#bad.frame();
     for (const text of texts) {
       try {
-        const message = parseMessage(text);
-        if (message.action === "reconcile") void this.#reconcile(message);
-        else if (message.action === "reconcile-ack") this.#deps.clientAcked(message.batch);
-        else if (message.action === "impossible") this.#deps.toClient(answerImpossible(message));
-        else if (message.action !== "control" && !this.#deps.isAboutMark(message)) values.push(message);
+        this.#clientMessage(parseMessage(text), values);
       } catch (error) {
-        this.#deps.toClient(answerUnreadable(error, text));
+        const answer = this.#bad.answer(error, text);
+        if (answer) this.#deps.toClient(answer);
       }
     }
     this.#intake.accept(values);
-    return texts.length;
+  }
+
+  #clientMessage(message: Message, values: ValueMessage[]): void {
+    if (message.action === "reconcile") this.#beginReconcile(message);
+    else if (message.action === "reconcile-ack") this.#deps.clientAcked(message.batch);
+    else if (message.action === "impossible") this.#deps.toClient(answerImpossible(message));
+    else if (message.action !== "control" && !this.#deps.isAboutMark(message)) values.push(message);
   }
 
   /** A message of a Sprite, on the upstream of `from`. */
@@ -329,12 +332,20 @@ export class Router {
     this.#deps.toClient(text);
   }
 
+  /** @throws SpriteSyncError when too many of the client's batches are open. */
+  #beginReconcile(message: ReconcileMessage): void {
+    if (this.#reconciles.announce(message)) void this.#reconcile(message);
+  }
+
   async #reconcile(message: ReconcileMessage): Promise<void> {
     const { homes, unreachable } = await lookupPatiently(
       this.#deps,
       message.values.map(([id]) => id),
     );
-    if (unreachable.size > 0) return;
+    if (unreachable.size > 0) {
+      this.#reconciles.forget(message.batch);
+      return;
+    }
     const { toHomes, uploads } = this.#reconciles.begin(message, homes);
     for (const id of uploads) this.#deps.toClient(knownStateMessage("load", id, emptyKnownState()));
     for (const [home, text] of toHomes) this.#send.message(home, text);

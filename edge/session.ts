@@ -12,6 +12,7 @@ import type { Directory } from "./directory.ts";
 import { DiskNews } from "./disk-news.ts";
 import { type DrainNote, readDrainNote } from "./drain.ts";
 import { Follow } from "./follow.ts";
+import { Inbox } from "./inbox.ts";
 import { Interests } from "./interests.ts";
 import { type Account, type IsolateBudget, isolateBudget } from "./isolate-budget.ts";
 import { Outbox } from "./outbox.ts";
@@ -107,6 +108,7 @@ export interface WantsPort {
 export class Session {
   readonly #deps: SessionDeps;
   readonly #router: Router;
+  readonly #inbox: Inbox;
   readonly #outbox: Outbox;
   readonly #upstreams = new Map<GroupId, Upstream>();
   readonly #slots = pLimit(LIMITS.dialsAtOnce);
@@ -171,6 +173,16 @@ export class Session {
       interests: new this.#parts.Interests(),
       newFollow: (id, at) => new this.#parts.Follow(id, at),
     });
+    this.#inbox = new Inbox({
+      handle: (texts, chars) => {
+        this.#router.clientMessages(texts);
+        this.#moved();
+        this.#wear.frame(chars, texts.length);
+      },
+      onFault: (error) => this.#clientFault(error),
+      later: (ms, action) => this.#later(ms, action),
+      budget: this.#budget,
+    });
     this.#tick();
   }
 
@@ -178,14 +190,16 @@ export class Session {
   receive(data: unknown): void {
     if (this.#ended) return;
     try {
-      const messages = this.#router.clientFrame(data);
-      this.#moved();
-      this.#wear.frame(String(data).length, messages);
+      this.#inbox.push(data);
     } catch (thrown) {
-      const error = toSpriteSyncError(thrown, "bad-frame");
-      this.#deps.client.send(errorMessage(error));
-      this.#hangUp(error);
+      this.#clientFault(thrown);
     }
+  }
+
+  #clientFault(thrown: unknown): void {
+    const error = toSpriteSyncError(thrown, "bad-frame");
+    this.#deps.client.send(errorMessage(error));
+    this.#hangUp(error);
   }
 
   /** Attaches a home before anything is sent to it, if it exists: the client said that it will be used. */
@@ -234,7 +248,7 @@ export class Session {
   get #isQuiet(): boolean {
     if (this.#flow.isClogged || this.#clock.now() - this.#movedAt < LIMITS.quietMs) return false;
     for (const { queuedBytes } of this.#upstreams.values()) if (queuedBytes > 0) return false;
-    return this.#router.isSettled;
+    return this.#inbox.isIdle && this.#router.isSettled;
   }
 
   #moved(): void {

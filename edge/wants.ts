@@ -32,7 +32,8 @@ export class Wants {
     if (!known) this.#shards.set(name, this.#open(name, new Set([id])));
     else if (!known.ids.has(id)) {
       known.ids.add(id);
-      void known.later.ask([[id, undefined]]);
+      // A line that is down loses nothing: it asks for all ids when it opens again.
+      known.later.ask([[id, undefined]]).catch(() => undefined);
     }
   }
 

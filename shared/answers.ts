@@ -4,6 +4,7 @@ import { ID_HASH_BYTES } from "./ids.ts";
 import { scanObject, skipSpace } from "./json-scan.ts";
 import { LIMITS } from "./limits.ts";
 import type { ImpossibleMessage } from "./messages.ts";
+import { parseJson } from "./parse-json.ts";
 
 const RULE = `a CoValue id is co_z and the base58 of ${ID_HASH_BYTES} bytes`;
 
@@ -42,7 +43,7 @@ export function idIn(text: string): string | undefined {
 function scannedId(text: string): string | undefined {
   let id: unknown;
   scanObject(text, skipSpace(text, 0), (name, { start, end }) => {
-    if (name === "id") id = JSON.parse(text.slice(start, end));
+    if (name === "id") id = parseJson(text.slice(start, end));
   });
   return typeof id === "string" ? id : undefined;
 }

@@ -1,5 +1,6 @@
 import { ERROR_TABLE, type ErrorCode, type SpriteSyncError } from "./errors.ts";
 import { type CoValueId, type GroupId, parseCoValueId } from "./ids.ts";
+import { parseJson } from "./parse-json.ts";
 
 /**
  * Messages beside cojson's protocol. They carry `type` and no `action`, which cojson-transport-ws ignores, so all of
@@ -29,7 +30,7 @@ export function helloMessage(hello: Omit<Hello, "type">): string {
 /** @returns the hello in `text`, or `undefined` when it is something else. */
 export function parseHello(text: string): Hello | undefined {
   try {
-    const value = JSON.parse(text) as Partial<Hello> | null;
+    const value = parseJson(text) as Partial<Hello> | null;
     const complete =
       value?.type === "hello" &&
       typeof value.home === "string" &&
@@ -51,7 +52,7 @@ export function catchUpMessage(phase: CatchUpPhase): string {
 
 /** @returns the phase in a control message, or `undefined` when it is another message. */
 export function parseCatchUp(text: string): CatchUpPhase | undefined {
-  const { type, phase } = JSON.parse(text) as { type?: unknown; phase?: unknown };
+  const { type, phase } = parseJson(text) as { type?: unknown; phase?: unknown };
   return type === "catch-up" && (phase === "begin" || phase === "end") ? phase : undefined;
 }
 
@@ -91,7 +92,7 @@ export function storageMessage(home: GroupId | undefined, state: "ok"): string {
 export function parseStorageNews(
   text: string,
 ): { readonly home: unknown; readonly fails: boolean } | undefined {
-  const { type, code, id, home, state } = JSON.parse(text) as Record<string, unknown>;
+  const { type, code, id, home, state } = parseJson(text) as Record<string, unknown>;
   if (type === "storage" && state === "ok") return { home, fails: false };
   if (type === "error" && code === "storage-failed" && id === undefined) return { home, fails: true };
   return undefined;
@@ -109,7 +110,7 @@ export interface Complaint {
 
 /** @returns `undefined` for anything but an error message. */
 export function parseError(text: string): Complaint | undefined {
-  const value = JSON.parse(text) as { type?: unknown; code?: unknown; id?: unknown };
+  const value = parseJson(text) as { type?: unknown; code?: unknown; id?: unknown };
   if (value.type !== "error" || typeof value.code !== "string") return undefined;
   const known = value.code in ERROR_TABLE ? ERROR_TABLE[value.code as ErrorCode] : undefined;
   return { id: parseCoValueId(value.id), code: value.code, retry: known?.retry ?? true };

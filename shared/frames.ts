@@ -3,7 +3,7 @@ import { LIMITS } from "./limits.ts";
 
 /**
  * The messages of one WebSocket frame: cojson-transport-ws 0.20.19 joins them by `\n` (`BatchedOutgoingMessages`).
- * @throws SpriteSyncError `bad-frame` for a binary frame, `too-large` for one over the limit. Both end the socket.
+ * @throws SpriteSyncError `bad-frame` for a binary frame, `too-large` for one over a limit. Both end the socket.
  */
 export function splitFrame(data: unknown): string[] {
   if (typeof data !== "string") {
@@ -15,7 +15,12 @@ export function splitFrame(data: unknown): string[] {
       `a frame of ${data.length} characters is over ${LIMITS.frameChars}`,
     );
   }
-  return data.includes("\n") ? data.split("\n") : [data];
+  // Split no further than that: a frame of line feeds would make a text of each of its bytes.
+  const messages = data.includes("\n") ? data.split("\n", LIMITS.frameMessages + 1) : [data];
+  if (messages.length > LIMITS.frameMessages) {
+    throw new SpriteSyncError("too-large", `a frame of more than ${LIMITS.frameMessages} messages`);
+  }
+  return messages;
 }
 
 /** Messages as one frame. */

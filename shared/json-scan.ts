@@ -1,3 +1,5 @@
+import { LIMITS } from "./limits.ts";
+
 /**
  * Just enough of a JSON reader to find the members of an object in a long text without building its values.
  *
@@ -37,12 +39,19 @@ export function skipSpace(text: string, at: number): number {
 
 /** `at` is an opening quote; returns the index behind the closing one. */
 function skipString(text: string, at: number): number {
+  const end = stringEnd(text, at);
+  if (end === 0) throw new ScanError("a string is not closed");
+  return end;
+}
+
+/** `at` is an opening quote; returns the index behind the closing one, or 0 when there is none. */
+function stringEnd(text: string, at: number): number {
   for (let i = text.indexOf('"', at + 1); i !== -1; i = text.indexOf('"', i + 1)) {
     let slashes = 0;
     while (text.charCodeAt(i - 1 - slashes) === BACKSLASH) slashes++;
     if (slashes % 2 === 0) return i + 1;
   }
-  throw new ScanError("a string is not closed");
+  return 0;
 }
 
 function skipScalar(text: string, at: number): number {
@@ -57,34 +66,62 @@ function skipScalar(text: string, at: number): number {
   return i;
 }
 
-function skipContainer(text: string, at: number): number {
-  const closers: number[] = [];
+/** The brackets that close what is open. One for all scans: none begins while another skips. */
+const closers = new Uint8Array(LIMITS.jsonDepth);
+
+/** How many JSON values a scan may still meet. */
+export interface Meter {
+  left: number;
+}
+
+function spend(meter: Meter): void {
+  if (--meter.left < 0) throw new ScanError("too many values");
+}
+
+function skipContainer(text: string, at: number, meter: Meter): number {
+  let depth = 0;
   for (let i = at; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code === QUOTE) i = skipString(text, i) - 1;
-    else if (code === OPEN_OBJECT) closers.push(CLOSE_OBJECT);
-    else if (code === OPEN_ARRAY) closers.push(CLOSE_ARRAY);
-    else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) {
-      if (closers.pop() !== code) throw new ScanError("brackets do not match");
-      if (closers.length === 0) return i + 1;
+    else if (code === COMMA) spend(meter);
+    else if (code === OPEN_OBJECT || code === OPEN_ARRAY) {
+      spend(meter);
+      if (depth === LIMITS.jsonDepth) throw new ScanError("a value is too deep");
+      closers[depth++] = code === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_ARRAY;
+    } else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) {
+      if (closers[--depth] !== code) throw new ScanError("brackets do not match");
+      if (depth === 0) return i + 1;
     }
   }
   throw new ScanError("an object or array is not closed");
 }
 
 /** The index behind the value that begins at `at`. */
-export function skipValue(text: string, at: number): number {
+export function skipValue(text: string, at: number, meter: Meter = unlimited()): number {
   const code = text.charCodeAt(at);
   if (code === QUOTE) return skipString(text, at);
-  if (code === OPEN_OBJECT || code === OPEN_ARRAY) return skipContainer(text, at);
+  if (code === OPEN_OBJECT || code === OPEN_ARRAY) return skipContainer(text, at, meter);
   return skipScalar(text, at);
+}
+
+/** More than a frame has characters, and still an integer that V8 keeps without a box. */
+const UNLIMITED = 2 ** 30 - 1;
+
+function unlimited(): Meter {
+  return { left: UNLIMITED };
 }
 
 /**
  * Calls `visit` for each member of the object at `at`, in the text's order (so the last of two equal keys comes last).
+ * @param meter counts the values in the object; past it the scan ends with a ScanError.
  * @returns the index behind the object.
  */
-export function scanObject(text: string, at: number, visit: (key: string, value: Span) => void): number {
+export function scanObject(
+  text: string,
+  at: number,
+  visit: (key: string, value: Span) => void,
+  meter: Meter = unlimited(),
+): number {
   if (text.charCodeAt(at) !== OPEN_OBJECT) throw new ScanError("expected an object");
   let i = skipSpace(text, at + 1);
   if (text.charCodeAt(i) === CLOSE_OBJECT) return i + 1;
@@ -96,11 +133,31 @@ export function scanObject(text: string, at: number, visit: (key: string, value:
     i = skipSpace(text, keyEnd);
     if (text.charCodeAt(i) !== COLON) throw new ScanError("expected a colon");
     const start = skipSpace(text, i + 1);
-    const end = skipValue(text, start);
+    const end = skipValue(text, start, meter);
     visit(key, { start, end });
+    spend(meter);
     i = skipSpace(text, end);
     const code = text.charCodeAt(i);
     if (code === CLOSE_OBJECT) return i + 1;
+    if (code !== COMMA) throw new ScanError("expected a comma");
+    i = skipSpace(text, i + 1);
+  }
+}
+
+/**
+ * Calls `visit` for each element of the array at `at`.
+ * @returns the index behind the array.
+ */
+export function scanArray(text: string, at: number, visit: (element: Span) => void): number {
+  if (text.charCodeAt(at) !== OPEN_ARRAY) throw new ScanError("expected an array");
+  let i = skipSpace(text, at + 1);
+  if (text.charCodeAt(i) === CLOSE_ARRAY) return i + 1;
+  for (;;) {
+    const end = skipValue(text, i);
+    visit({ start: i, end });
+    i = skipSpace(text, end);
+    const code = text.charCodeAt(i);
+    if (code === CLOSE_ARRAY) return i + 1;
     if (code !== COMMA) throw new ScanError("expected a comma");
     i = skipSpace(text, i + 1);
   }
@@ -117,4 +174,31 @@ export function countElements(text: string, span: Span): number {
     if (text.charCodeAt(i) !== COMMA) throw new ScanError("expected a comma");
     i = skipSpace(text, i + 1);
   }
+}
+
+/**
+ * Which limit the JSON in `span` passes: more than `elements` values, or more than {@link LIMITS.jsonDepth} inside each
+ * other. Walks the text once, keeps nothing, and stops where a limit is passed. Of a text that is no JSON it may say
+ * anything, but what `JSON.parse` builds of it before it fails is within the limits too.
+ */
+export function excessOf(
+  text: string,
+  { start, end }: Span,
+  elements: number,
+): "elements" | "depth" | undefined {
+  let depth = 0;
+  let count = 1;
+  for (let i = start; i < end; i++) {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE) {
+      i = stringEnd(text, i) - 1;
+      if (i < start) return undefined;
+    } else if (code === COMMA) {
+      if (++count > elements) return "elements";
+    } else if (code === OPEN_OBJECT || code === OPEN_ARRAY) {
+      if (++count > elements) return "elements";
+      if (++depth > LIMITS.jsonDepth) return "depth";
+    } else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) depth--;
+  }
+  return undefined;
 }

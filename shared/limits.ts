@@ -7,12 +7,36 @@ export const LIMITS = {
   frameChars: 32 * 1024 * 1024 - 1,
   /** One cojson message. cojson cuts content at about 100 KB, but a single transaction may be one large value. */
   messageChars: 16 * 1024 * 1024,
+  /**
+   * Messages in one frame. cojson joins up to 25 KB and our edge 64 KB, so a thousand at most; a million line feeds were 14 s
+   * of work for 1 MB.
+   */
+  frameMessages: 4_096,
+  /**
+   * Texts that are no message which one socket may send before it is closed. No client of cojson sends any; content that is
+   * refused does not count, or an app would be cut off again and again for one odd value.
+   */
+  badMessages: 16,
+  /** How many messages, and characters, of a frame are handled before other sessions of the isolate have a turn. */
+  turnMessages: 512,
+  turnChars: 1024 * 1024,
+  /**
+   * JSON values in one message (commas and opening brackets). cojson cuts content at 100 KB of changes: of the smallest
+   * transactions these are 50,000, with four values each.
+   */
+  jsonElements: 300_000,
+  /** Objects and arrays inside each other, of a text that is not short. Headers may have 127. */
+  jsonDepth: 1_024,
+  /** coSessions in one known state or message: one for each tab that ever wrote a value. */
+  coSessions: 20_000,
   /** Headers are a few hundred characters; anything large is an attack on the hash. */
   headerChars: 64 * 1024,
   /** The longest text that a `load` may name as an id and is answered about: an id has 30, an answer shall not amplify. */
   echoedIdChars: 1_024,
   /** cojson sends 100 ids a reconcile batch; a hundredfold leaves room for other settings. */
   reconcileValues: 10_000,
+  /** Reconcile batches of one client that are not acknowledged. cojson sends the next one when the last one is. */
+  openReconciles: 8,
 
   /** Clients hang up after 10 s without a frame (cojson-transport-ws `pingTimeout`); the design wants 1.5 to 5 s. */
   pingIntervalMs: 3_000,

@@ -5,6 +5,7 @@ import { type CoValueId, isCoSessionId, isCoValueId } from "./ids.ts";
 import { countElements, ScanError, type Span, scanObject, skipSpace } from "./json-scan.ts";
 import type { CoSessions, KnownState } from "./known-state.ts";
 import { LIMITS } from "./limits.ts";
+import { parseJson, parseRead, parseSpan, SMALL_CHARS } from "./parse-json.ts";
 import type { TransactionLike } from "./placement.ts";
 
 /**
@@ -71,15 +72,15 @@ export interface ControlMessage extends Received {
   readonly type: string;
 }
 
-/**
- * From this length on it pays to look only at the members that are needed. `JSON.parse` is native: it reads 475 characters
- * of content in 2.4 µs and the scanner in 3.8; it reads 96 KB in 53 µs and the scanner in 7.5 (Node 24, one machine).
- */
-const SCAN_CHARS = 4_096;
+/** Content that is well-formed and that no cojson node stores: an app may send it again and again, in good faith. */
+export class RefusedContent extends SpriteSyncError {}
 
 /**
- * Reads one message: a short one by `JSON.parse`, a long one by scanning. Both give the same result.
- * @throws SpriteSyncError `bad-message` or `too-large`, naming the member that is wrong; never quoting its value.
+ * Reads one message: a short one by `JSON.parse`, a long one by scanning. Both give the same result. `JSON.parse` is native:
+ * it reads 475 characters of content in 2.4 µs and the scanner in 3.8; it reads 96 KB in 53 µs and the scanner in 7.5 (Node
+ * 24, one machine).
+ * @throws SpriteSyncError `bad-message` or `too-large`, naming the member that is wrong; never quoting its value. It is a
+ *   {@link RefusedContent} when the message is well-formed.
  */
 export function parseMessage(text: string): Message {
   if (text.length > LIMITS.messageChars) {
@@ -88,7 +89,7 @@ export function parseMessage(text: string): Message {
       `a message of ${text.length} characters is over ${LIMITS.messageChars}`,
     );
   }
-  return text.length < SCAN_CHARS ? parseMessageSlowly(text) : parseMessageByScan(text);
+  return text.length < SMALL_CHARS ? parseMessageSlowly(text) : parseMessageByScan(text);
 }
 
 /**
@@ -112,9 +113,12 @@ export function parseMessageSlowly(text: string): Message {
 /**
  * The transactions of a content message that are objects, in its order. Parses the whole text: only placement of new
  * groups asks.
+ * @throws SpriteSyncError `bad-message` when the text is no JSON: of a long one only the envelope has been read.
  */
 export function transactionsOf(message: ContentMessage): TransactionLike[] {
-  const parsed = JSON.parse(message.text) as { new: Record<string, { newTransactions: unknown[] }> };
+  const parsed = parseText(message.text, parseRead) as {
+    new: Record<string, { newTransactions: unknown[] }>;
+  };
   // What a transaction looks like is the Sprite's to judge; routing only must not stumble over it.
   return Object.values(parsed.new).flatMap((coSession) => coSession.newTransactions.filter(isRecord));
 }
@@ -131,12 +135,13 @@ interface Fields {
 
 function scanFields(text: string): Fields {
   const spans = new Map<string, Span>();
-  const end = scanObject(text, skipSpace(text, 0), (name, span) => spans.set(name, span));
+  const meter = { left: LIMITS.jsonElements };
+  const end = scanObject(text, skipSpace(text, 0), (name, span) => spans.set(name, span), meter);
   if (skipSpace(text, end) !== text.length) throw new ScanError("something follows the message");
   return {
     get: (name) => {
       const span = spans.get(name);
-      return span && JSON.parse(text.slice(span.start, span.end));
+      return span && readMember(text, name, span);
     },
     spans: () => {
       const span = spans.get("new");
@@ -146,13 +151,35 @@ function scanFields(text: string): Fields {
   };
 }
 
+/** What the larger members may hold, in JSON values. */
+const MEMBER_ELEMENTS: Readonly<Record<string, number>> = {
+  sessions: LIMITS.coSessions + 1,
+  // A pair is a bracket and two commas.
+  values: 3 * LIMITS.reconcileValues + 1,
+};
+
+/** A member is judged after it was parsed; before, by how much it can become. */
+function readMember(text: string, name: string, span: Span): unknown {
+  const elements = MEMBER_ELEMENTS[name];
+  if (elements) return parseSpan(text, span, elements, `\`${name}\` of a message`);
+  // The text of an id may have any length, and `JSON.stringify` writes a header as short as it can be.
+  const isText = text[span.start] === '"';
+  if (!isText && span.end - span.start > LIMITS.headerChars) {
+    throw new SpriteSyncError(
+      "too-large",
+      `\`${name}\` of a message must hold at most ${LIMITS.headerChars} characters`,
+    );
+  }
+  return JSON.parse(text.slice(span.start, span.end));
+}
+
 function scanSpans(text: string, span: Span): TransactionSpans {
   const found: TransactionSpans = { starts: {}, reaches: {} };
   scanObject(text, span.start, (coSession, value) => {
     let after: unknown;
     let count = -1;
     scanObject(text, value.start, (name, member) => {
-      if (name === "after") after = JSON.parse(text.slice(member.start, member.end));
+      if (name === "after") after = readMember(text, name, member);
       else if (name === "newTransactions") count = countElements(text, member);
     });
     if (count < 0) throw badField("new", "transactions");
@@ -161,13 +188,17 @@ function scanSpans(text: string, span: Span): TransactionSpans {
   return found;
 }
 
-function parseFields(text: string): Fields {
-  let parsed: unknown;
+function parseText(text: string, parse = parseJson): unknown {
   try {
-    parsed = JSON.parse(text);
-  } catch {
+    return parse(text);
+  } catch (error) {
+    if (error instanceof SpriteSyncError) throw error;
     throw new SpriteSyncError("bad-message", "a message is not JSON; send one JSON object per line");
   }
+}
+
+function parseFields(text: string): Fields {
+  const parsed = parseText(text);
   if (!isRecord(parsed)) {
     throw new SpriteSyncError("bad-message", "a message is not a JSON object; send one JSON object per line");
   }
@@ -184,6 +215,13 @@ function parseFields(text: string): Fields {
       return found;
     },
   };
+}
+
+function tooMany(name: string): SpriteSyncError {
+  return new SpriteSyncError(
+    "too-large",
+    `\`${name}\` of a message must hold at most ${LIMITS.coSessions} coSessions`,
+  );
 }
 
 function addSpan(found: TransactionSpans, coSession: string, after: unknown, count: number): void {
@@ -259,7 +297,9 @@ function readKnownState(fields: Fields): KnownState {
   const sessions = fields.get("sessions");
   if (typeof header !== "boolean") throw badField("header", "true or false");
   if (!isRecord(sessions)) throw badField("sessions", "an object");
-  for (const [coSession, count] of Object.entries(sessions)) {
+  const entries = Object.entries(sessions);
+  if (entries.length > LIMITS.coSessions) throw tooMany("sessions");
+  for (const [coSession, count] of entries) {
     if (!isCoSessionId(coSession)) throw badField("sessions", "session ids as keys");
     if (!isCount(count)) throw badField("sessions", "counts");
   }
@@ -270,9 +310,12 @@ function readHeader(fields: Fields): CoValueHeader | undefined {
   const header = fields.get("header");
   if (header === undefined || header === null) return undefined;
   const flaw = flawOfHeader(header);
-  if (flaw) throw new SpriteSyncError("bad-message", `${flaw}; cojson stores no such value`);
+  if (flaw) throw new RefusedContent("bad-message", `${flaw}; cojson stores no such value`);
   if (JSON.stringify(header).length > LIMITS.headerChars) {
-    throw badField("header", `at most ${LIMITS.headerChars} characters`);
+    throw new SpriteSyncError(
+      "too-large",
+      `\`header\` of a message must hold at most ${LIMITS.headerChars} characters`,
+    );
   }
   return header as CoValueHeader;
 }

@@ -1,5 +1,6 @@
 import { type CoValueHeader, isAccountHeader } from "./header.ts";
 import { type CoValueId, isCoValueId } from "./ids.ts";
+import { parseJson } from "./parse-json.ts";
 
 /**
  * Which group's Sprite stores a group that is written for the first time.
@@ -57,7 +58,7 @@ export function* parentsIn(transactions: Iterable<TransactionLike>): Generator<C
 
 function parseChanges(changes: string): ({ op?: unknown; key?: unknown; value?: unknown } | null)[] {
   try {
-    const parsed: unknown = JSON.parse(changes);
+    const parsed = parseJson(changes);
     return Array.isArray(parsed) ? parsed : [];
   } catch {
     // Changes that are no JSON change nothing, in cojson too (`safeParseChanges`).

@@ -7,6 +7,7 @@ import { emptyKnownState, knownStateMessage } from "../shared/known-state.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { Message } from "../shared/messages.ts";
 import type { TransactionLike } from "../shared/placement.ts";
+import { type CheckedTransaction, checkChanges, type ValueShape } from "./change-check.ts";
 import { type Home, rawId } from "./home.ts";
 import { isReattach, readSyncMessage } from "./sync-message.ts";
 
@@ -53,7 +54,7 @@ export class Admission {
   /** Groups asked for only to see whether they live here, each with what ends the wait for it. */
   private readonly asked = new Map<CoValueId, AbortController>();
   /** New CoValues handed to the node, which may be too busy to have taken them up yet. */
-  private readonly delivered = new Set<CoValueId>();
+  private readonly delivered = new Map<CoValueId, ValueShape>();
   /** CoValues of which something was dropped because too much waited. */
   private readonly dropped = new Set<CoValueId>();
   /** New CoValues whose first content was refused: the rest of their content is, too. */
@@ -156,7 +157,8 @@ export class Admission {
       if (!ready || this.closed) return;
       this.deps.deliver(message);
       this.refused.delete(id);
-      if (message.action === "content" && !this.deps.home.isInMemory(id)) this.delivered.add(id);
+      const shape = message.action === "content" && this.shapeOf(message);
+      if (shape && !this.deps.home.isInMemory(id)) this.delivered.set(id, shape);
     } catch (error) {
       if (this.closed) return;
       this.refused.add(id);
@@ -170,10 +172,24 @@ export class Admission {
     if (message.action !== "content") return !isReattach(message);
     const { home } = this.deps;
     if (!home.isInMemory(message.id)) return false;
+    this.check(message);
     for (const id of dependenciesOf(home.node.getCoValue(message.id), message)) {
       if (!home.isInMemory(id)) return false;
     }
     return true;
+  }
+
+  /** How the changes of this content's value are read; `undefined` when neither we nor the content have its header. */
+  private shapeOf({ id, header }: Content): ValueShape | undefined {
+    const { node } = this.deps.home;
+    const known = node.isCoValueInMemory(id) ? node.getCoValue(id).verified?.header : undefined;
+    return known ?? header ?? (isCoValueId(id) ? this.delivered.get(id) : undefined);
+  }
+
+  /** @throws SpriteSyncError `bad-message` for what the node would take, and no reader of it could. */
+  private check(content: Content): void {
+    const shape = this.shapeOf(content);
+    if (shape) checkChanges(shape, transactionsOf(content));
   }
 
   /** Resolves when `message` may go to the node, to `false` when it was answered here; rejects when it is refused. */
@@ -185,6 +201,7 @@ export class Admission {
     }
     const core = await home.load(id);
     if (core) this.delivered.delete(id);
+    this.check(message);
     if (!core && !this.delivered.has(id)) {
       const { header } = message;
       if (!header) return this.askForAll(id);
@@ -283,6 +300,6 @@ function dependenciesOf(core: CoValueCore | undefined, content: Content): Set<Co
   return cojsonInternals.getDependedOnCoValuesFromRawData(content.id, header, coSessions, transactions);
 }
 
-function transactionsOf(content: Content): TransactionLike[] {
+function transactionsOf(content: Content): (TransactionLike & CheckedTransaction)[] {
   return Object.values(content.new).flatMap(({ newTransactions }) => newTransactions);
 }

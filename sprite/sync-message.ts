@@ -4,6 +4,7 @@ import { SpriteSyncError } from "../shared/errors.ts";
 import type { CoValueHeader } from "../shared/header.ts";
 import { isCoValueId } from "../shared/ids.ts";
 import type { Message } from "../shared/messages.ts";
+import { parseRead } from "../shared/parse-json.ts";
 import type { KeyCheck } from "./key-check.ts";
 
 /**
@@ -13,9 +14,19 @@ import type { KeyCheck } from "./key-check.ts";
  * @throws SpriteSyncError `bad-message`, naming the member; never quoting its value.
  */
 export function readSyncMessage(message: Message, keys: KeyCheck): SyncMessage {
-  const parsed: unknown = JSON.parse(message.text);
+  const parsed = parsedText(message.text);
   if (message.action === "content") checkContent(parsed as ContentShape, keys);
   return parsed as SyncMessage;
+}
+
+function parsedText(text: string): unknown {
+  try {
+    return parseRead(text);
+  } catch (error) {
+    if (error instanceof SpriteSyncError) throw error;
+    // Of a long message only the envelope has been read so far.
+    throw new SpriteSyncError("bad-message", "a message is not JSON; send one JSON object per line");
+  }
 }
 
 /** Whether a `load` asks for the re-attach answer: the durable state first (set by the edge, design §4.4). */

@@ -1,12 +1,13 @@
 import { cojsonInternals, type Peer, type PeerState, type SyncMessage } from "cojson";
 import type { WebSocket } from "ws";
 import { idIn } from "../shared/answers.ts";
+import { BadMessages } from "../shared/bad-messages.ts";
 import { errorMessage, pingMessage } from "../shared/control.ts";
 import { ERROR_TABLE, SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { splitFrame } from "../shared/frames.ts";
 import { isCoValueId, parseCoValueId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
-import { parseMessage } from "../shared/messages.ts";
+import { type Message, parseMessage } from "../shared/messages.ts";
 import { AckGate } from "./ack.ts";
 import { Admission } from "./admission.ts";
 import { UpstreamCatchUp } from "./catch-ups.ts";
@@ -50,6 +51,7 @@ export class Upstream {
   private readonly incoming = new cojsonInternals.ConnectedPeerChannel();
   private readonly outgoing: Outgoing;
   private readonly gate: AckGate;
+  private readonly bad = new BadMessages();
   private readonly admission: Admission;
   private readonly peer: PeerState;
   private readonly stopListening: () => void;
@@ -205,12 +207,17 @@ export class Upstream {
       this.close(ERROR_TABLE[code].closeCode, message.slice(0, REASON_CHARS));
       return;
     }
-    for (const text of texts) this.receiveMessage(text);
+    this.bad.frame();
+    for (const text of texts) {
+      if (this.closed) return;
+      this.receiveMessage(text);
+    }
   }
 
   private receiveMessage(text: string): void {
+    const message = this.read(text);
+    if (!message) return;
     try {
-      const message = parseMessage(text);
       if (message.action === "control") this.catchUp?.receive(message.text);
       else {
         this.deps.onActivity();
@@ -218,6 +225,28 @@ export class Upstream {
       }
     } catch (error) {
       this.refuse(toSpriteSyncError(error, "bad-message"), idIn(text));
+    }
+  }
+
+  private read(text: string): Message | undefined {
+    try {
+      return parseMessage(text);
+    } catch (error) {
+      this.unreadable(error, text);
+      return undefined;
+    }
+  }
+
+  private unreadable(error: unknown, text: string): void {
+    const { code, message } = toSpriteSyncError(error, "bad-message");
+    try {
+      const answer = this.bad.answer(error, text);
+      if (answer) this.sendText(answer);
+      this.deps.log.warn({ code, covalue: parseCoValueId(idIn(text)) }, message);
+    } catch (last) {
+      const { code, message } = toSpriteSyncError(last, "bad-frame");
+      this.deps.log.warn({ code }, message);
+      this.close(ERROR_TABLE[code].closeCode, message.slice(0, REASON_CHARS));
     }
   }
 

@@ -144,7 +144,8 @@ export class SpriteStorage implements StorageAPI {
       loading = this.#loadKnownState(id).finally(() => this.#knownStateLoads.delete(id));
       this.#knownStateLoads.set(id, loading);
     }
-    loading.then(callback);
+    // It catches what fails.
+    void loading.then(callback);
   }
 
   waitForSync(id: string, coValue: CoValueCore): Promise<void> {
@@ -153,7 +154,7 @@ export class SpriteStorage implements StorageAPI {
 
   trackCoValuesSyncState(updates: SyncStateUpdate[], done?: () => void): void {
     // A node that shuts down waits for `done`, whatever the disk says.
-    this.#engine.syncTracking.track(updates).catch(logFailed("track unsynced CoValues")).then(done);
+    void this.#engine.syncTracking.track(updates).catch(logFailed("track unsynced CoValues")).then(done);
   }
 
   getUnsyncedCoValueIDs(callback: (ids: RawCoID[]) => void): void {

@@ -44,6 +44,7 @@ export class RouterHarness {
   readonly toSprites = new Map<GroupId, Message[]>();
   readonly wanted: CoValueId[] = [];
   readonly clientAcked: string[] = [];
+  readonly pending = new Budget(LIMITS.sessionPendingBytes);
   /** Homes whose replayed loads have all been answered, one entry each time. */
   readonly repaired: GroupId[] = [];
   /** Homes that were to be attached with nothing to send. */
@@ -91,7 +92,7 @@ export class RouterHarness {
       toClient: (text) => this.toClient.push(parseMessage(text)),
       want: (id) => this.wanted.push(id),
       unacknowledged: new Budget(LIMITS.unacknowledgedBytes),
-      pending: new Budget(LIMITS.sessionPendingBytes),
+      pending: this.pending,
       clientAcked: (batch) => this.clientAcked.push(batch),
       isAboutMark: () => false,
       interests: new Interests(),
@@ -115,7 +116,7 @@ export class RouterHarness {
 
   /** A frame from the client, handled to the end. */
   async client(...messages: (object | string)[]): Promise<void> {
-    this.router.clientFrame(messages.map(textOf).join("\n"));
+    this.router.clientMessages(messages.map(textOf));
     await settled();
   }
 

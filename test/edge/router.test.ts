@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { CoValueId, GroupId } from "../../shared/ids.ts";
+import { LIMITS } from "../../shared/limits.ts";
 import type { Message } from "../../shared/messages.ts";
 import { contentOf, newNode } from "../support/real-values.ts";
 import { MemoryShards, RouterHarness } from "./router-harness.ts";
@@ -73,9 +74,9 @@ describe("placement of what a client writes first", () => {
 
   test("a value that comes a frame before its group's answer waits for it", async () => {
     const harness = new RouterHarness();
-    harness.router.clientFrame(JSON.stringify(v.group.content));
-    harness.router.clientFrame(JSON.stringify(v.child.content));
-    harness.router.clientFrame(JSON.stringify(v.childMap.content));
+    harness.router.clientMessages([JSON.stringify(v.group.content)]);
+    harness.router.clientMessages([JSON.stringify(v.child.content)]);
+    harness.router.clientMessages([JSON.stringify(v.childMap.content)]);
     await harness.client();
     expect([...harness.shards.homes.values()].every((home) => home === v.group.id)).toBe(true);
   });
@@ -552,12 +553,58 @@ describe("messages", () => {
     expect([harness.shards.calls, harness.wanted, harness.router.isSettled]).toEqual([0, [], true]);
   });
 
-  test("that cannot be read are answered one by one, and the others of the frame go on", async () => {
+  test("that cannot be read are answered once a frame, or by the id they name, and the others of it go on", async () => {
     const harness = new RouterHarness();
-    await harness.client(v.group.content, "42", "[]", '{"action":"load"}', load(v.group.id));
-    expect(harness.take().map((message) => JSON.parse(message.text).code)).toEqual(
-      Array(3).fill("bad-message"),
-    );
+    const codes = () => harness.take().map((message) => JSON.parse(message.text).code);
+    const named = `{"action":"load","id":"${v.map.id}"}`;
+    await harness.client(v.group.content, "42", "[]", named, '{"action":"load"}', named, load(v.group.id));
+    expect(codes()).toEqual(Array(3).fill("bad-message"));
     expect(harness.sprite(v.group.id)).toHaveLength(2);
+    await harness.client("");
+    expect(codes()).toEqual(["bad-message"]);
+  });
+
+  test("that cannot be read end the socket when they are too many, and those that cojson refuses do not", async () => {
+    const harness = new RouterHarness();
+    const refused = { action: "content", id: v.map.id, header: { type: "comap" }, new: {} };
+    await harness.client(...Array(100).fill(refused));
+    expect(harness.take()).toHaveLength(100);
+    for (let n = 0; n < LIMITS.badMessages; n++) await harness.client("42");
+    expect(harness.take()).toHaveLength(LIMITS.badMessages);
+    await expect(harness.client("42")).rejects.toThrow(/messages that cannot be read/);
+  });
+
+  test("that begin with a header and go on with no JSON are refused, hold no memory, and others go on", async () => {
+    const harness = new RouterHarness();
+    // Long enough that only the envelope is read before its placement.
+    const broken = JSON.stringify({ ...v.group.content, padding: "x".repeat(8_000) });
+    const text = broken.replace('"newTransactions":[', '"newTransactions":[1 2,');
+    expect(text).not.toBe(broken);
+    await harness.client(text);
+    expect(harness.take().map((message) => JSON.parse(message.text))).toMatchObject([
+      { code: "bad-message", id: v.group.id },
+    ]);
+    expect(harness.pending.used).toBe(0);
+    expect(harness.router.isSettled).toBe(true);
+    await harness.client(v.group.content);
+    expect(harness.sprite(v.group.id)).toHaveLength(1);
+  });
+
+  test("that reconcile are refused while a few batches are open, and linear in what they cost", async () => {
+    const harness = new RouterHarness();
+    const reconcile = (n: number) => ({
+      action: "reconcile",
+      id: `batch ${n}`,
+      values: [[v.map.id, "hash"]],
+    });
+    await harness.client(...Array.from({ length: 20 }, (_, n) => reconcile(n)));
+    const answers = harness.take().map(({ text }) => JSON.parse(text));
+    const refused = answers.filter(({ code }) => code === "overloaded");
+    expect(refused.map(({ id }) => id)).toEqual(Array.from({ length: 12 }, (_, n) => `batch ${n + 8}`));
+    expect(answers.filter(({ action }) => action === "load")).toHaveLength(LIMITS.openReconciles);
+    await harness.client({ action: "known", id: v.map.id, header: false, sessions: {} });
+    expect(harness.take().filter(({ action }) => action === "reconcile-ack")).toHaveLength(8);
+    await harness.client(reconcile(21));
+    expect(harness.take()).toMatchObject([{ action: "load" }]);
   });
 });

@@ -2,6 +2,7 @@ import type { RawCoMap } from "cojson";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PASS_HEADER, parsePassKeys, signPass } from "../../shared/pass.ts";
 import { type Client, startClient } from "../support/client.ts";
+import { IN_A_GROUP, signedContent } from "../support/hostile-changes.ts";
 import { accountOf, HOSTILE_AGENTS, valueBy } from "../support/hostile-keys.ts";
 import { contentOf, idOf, newNode } from "../support/real-values.ts";
 import { startTestStack, storedIds, type TestStack } from "../support/test-stack.ts";
@@ -131,6 +132,28 @@ describe("somebody who means harm", () => {
     expect(stack.machineOf(group.id).state).toBe("started");
     expect(stack.lines.filter((line) => line.startsWith("machine") && line.includes("stopped"))).toEqual([]);
     await attacker.close();
+  });
+
+  test("cannot break a group for everybody by validly signed transactions that cojson trips on", async () => {
+    const attacker = await openWire(stack.syncUrl);
+    // A client like any other, who has no role in the group.
+    const forger = await startClient(stack.syncUrl);
+    const theirs = forger.node.createGroup().createMap({ mine: true });
+    await forger.synced();
+    const account = forger.node.expectCurrentAccount("the forger");
+    for (const hostile of Object.values(IN_A_GROUP)) {
+      const before = attacker.received.length;
+      attacker.send(signedContent(account, group, hostile));
+      const refusal = await until(
+        () => attacker.received.slice(before).find(({ type, id }) => type === "error" && id === group.id),
+        { what: "the refusal" },
+      );
+      expect(refusal).toMatchObject({ code: "bad-message" });
+    }
+    group.addMember("everyone", "reader");
+    await ownerIsWell();
+    expect((await forger.load(theirs.id)).get("mine")).toBe(true);
+    await Promise.all([attacker.close(), forger.close()]);
   });
 
   test("loses the socket for a binary or an oversized frame, and nobody else does", async () => {

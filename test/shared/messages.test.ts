@@ -1,7 +1,8 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { SpriteSyncError } from "../../shared/errors.ts";
 import { splitFrame } from "../../shared/frames.ts";
+import { LIMITS } from "../../shared/limits.ts";
 import { type Message, parseMessage, parseMessageByScan, parseMessageSlowly } from "../../shared/messages.ts";
 import { contentOf, newNode } from "../support/real-values.ts";
 
@@ -208,9 +209,69 @@ describe("parseMessage", () => {
   });
 });
 
+/** By what is in the member that is too large. */
+const EXCESSES: Readonly<Record<string, string>> = {
+  "a header of many objects": `{"action":"content","id":"${ID}","new":{},"header":{"meta":{"a":[${"{},".repeat(40_000)}{}]}}}`,
+  "a known state of many coSessions": `{"action":"load","id":"${ID}","header":true,"sessions":{${Array.from(
+    { length: LIMITS.coSessions + 1 },
+    (_, n) => `"${CO_SESSION}${"A".repeat(n % 7)}${n}":1`,
+  ).join(",")}}}`,
+  "a reconciliation of many lists": `{"action":"reconcile","id":"b","values":[${"[],".repeat(40_000)}[]]}`,
+  "an id of many lists": `{"action":"load","id":[${"[],".repeat(40_000)}[]],"header":true,"sessions":{}}`,
+  "a transaction of many lists": `{"action":"content","id":"${ID}","new":{"${CO_SESSION}":{"after":0,"newTransactions":[{"a":[${"[],".repeat(LIMITS.jsonElements / 2)}[]]}]}}}`,
+  "a name with an escape before many lists": `{"\\u0061":[${"[],".repeat(LIMITS.jsonElements)}[]]}`,
+};
+
+describe("what a message may hold", () => {
+  test.each(Object.entries(EXCESSES))("is bounded before it is parsed: %s", (_, text) => {
+    const parse = vi.spyOn(JSON, "parse");
+    try {
+      expect(() => parseMessage(text)).toThrow(expect.objectContaining({ code: "too-large" }));
+      for (const [parsed] of parse.mock.calls) expect(parsed.length).toBeLessThan(LIMITS.headerChars);
+    } finally {
+      parse.mockRestore();
+    }
+  });
+
+  test.each([
+    ["alone", "[".repeat(1_000_000)],
+    ["in a message", `{"action":"load","id":"${ID}","header":${"[".repeat(1_000_000)}`],
+    ["in a whole message", `{"action":"done","id":"${ID}","a":${"[".repeat(100_000)}${"]".repeat(100_000)}}`],
+  ])("is not deeper than an app's: brackets %s", (_, text) => {
+    expect(() => parseMessage(text)).toThrow(expect.objectContaining({ code: "bad-message" }));
+  });
+
+  test("has room for the largest that honest clients send", () => {
+    const transaction = '{"privacy":"trusting","madeAt":1700000000000,"changes":"[]"}';
+    const content = (transactions: string) =>
+      `{"action":"content","id":"${ID}","priority":3,"new":{"${CO_SESSION}":{"after":0,"newTransactions":[${transactions}],"lastSignature":"s"}}}`;
+    const most = parseMessage(content(Array(50_000).fill(transaction).join(",")));
+    expect(most).toMatchObject({ reaches: { [CO_SESSION]: 50_000 } });
+    const large = content(transaction.replace("[]", "x".repeat(15 * 1024 * 1024)));
+    expect(parseMessage(large)).toMatchObject({ reaches: { [CO_SESSION]: 1 } });
+    const values = Array.from({ length: LIMITS.reconcileValues }, () => [ID, "hash"]);
+    expect(parseMessage(JSON.stringify({ action: "reconcile", id: "b", values }))).toMatchObject({ values });
+    const sessions = Object.fromEntries(
+      Array.from({ length: LIMITS.coSessions }, (_, n) => [
+        `${CO_SESSION}${n.toString(8).replaceAll("0", "9")}`,
+        1,
+      ]),
+    );
+    const known = JSON.stringify({ action: "known", id: ID, header: true, sessions });
+    expect(parseMessage(known)).toMatchObject({ state: { sessions } });
+  });
+});
+
 describe("splitFrame", () => {
   test("finds the messages that cojson-transport-ws joins by line feeds", () => {
     expect(splitFrame('{"a":"\\n"}\n{"b":1}')).toEqual(['{"a":"\\n"}', '{"b":1}']);
+  });
+
+  test("refuses a frame of more messages than any client joins, before it is split", () => {
+    const frame = (messages: number) => Array(messages).fill('{"type":"ping"}').join("\n");
+    expect(splitFrame(frame(LIMITS.frameMessages))).toHaveLength(LIMITS.frameMessages);
+    expect(() => splitFrame(frame(LIMITS.frameMessages + 1))).toThrow(/more than 4096 messages/);
+    expect(() => splitFrame("\n".repeat(1_000_000))).toThrow(/more than 4096 messages/);
   });
 
   test("refuses binary frames and frames beyond Cloudflare's limit", () => {

@@ -76,7 +76,7 @@ test("A client that reconciles its whole storage brings everything to a Sprite t
   if (!last) throw new Error("nothing was written");
   const { node } = alice.core;
   await Promise.all(maps.map(({ id }) => node.syncManager.waitForStorageSync(id)));
-  node.syncManager.gracefulShutdown();
+  void node.syncManager.gracefulShutdown();
 
   // The same account, with nothing in memory.
   const again = new LocalNode(
