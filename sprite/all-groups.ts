@@ -30,6 +30,7 @@ export async function serveAllGroups({ port, host, data }: Place): Promise<void>
     openStorage: () => openStorage(data),
     listener: new Listener(port, host),
     sleepAfterMs: 0,
+    quota: { file: `${data}.strangers` },
     log,
     onAsleep: () => {},
   });

@@ -173,7 +173,9 @@ export class Upstream {
     const { node } = this.deps.home;
     if (!isCoValueId(id)) return;
     const core = node.getCoValue(id as string as `co_z${string}`);
-    if (!core.isErroredInPeer(this.id)) return;
+    const isErrored = core.isErroredInPeer(this.id);
+    this.admission.answered(id, !isErrored);
+    if (!isErrored) return;
     this.refuse(
       new SpriteSyncError("bad-message", "the content was rejected: wrong signature, or not allowed"),
       id,
