@@ -155,6 +155,12 @@ export const LIMITS = {
   watcherSpreadMaxMs: 15_000,
   /** Messages of one upstream that wait on a Sprite for a group that owns them. */
   heldChars: 8 * 1024 * 1024,
+  /**
+   * What one upstream, and all together, may have a Sprite's node remember, in characters of their messages: about five bytes
+   * each. 8 Mi are 30,000 followed values; 16 Mi are 80 MB of the 256 that a Sprite has.
+   */
+  rememberedChars: 8 * 1024 * 1024,
+  rememberedByAllChars: 16 * 1024 * 1024,
   /** What authors without a role may store in one Sprite, KiB, and how many values they may create: the defaults. */
   strangerKb: 1_024,
   strangerValues: 100,

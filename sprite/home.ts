@@ -7,6 +7,7 @@ import { ChargeReview } from "./charge-review.ts";
 import type { SpriteCrypto } from "./crypto.ts";
 import { DroppedMessages } from "./dropped-messages.ts";
 import type { KeyCheck } from "./key-check.ts";
+import { Memory } from "./memory-share.ts";
 import type { Quota } from "./quota.ts";
 import { Residence } from "./residence.ts";
 import { Standing } from "./standing.ts";
@@ -36,6 +37,8 @@ export interface Home {
   readonly keys: KeyCheck;
   /** What its digest will tell when the Sprite falls asleep. */
   readonly touched: Touched;
+  /** What its upstreams have the node remember. */
+  readonly memory: Memory;
   /** Who writes here with a role. */
   readonly standing: Standing;
   /** What those without one may store. */
@@ -118,6 +121,7 @@ export function openHome(
     keys: crypto.keys,
     touched,
     standing,
+    memory: new Memory(),
     quota,
     onMembersChanged: (listener) => review.onChanged(listener),
     available,
