@@ -229,8 +229,11 @@ export class Admission {
   /** Takes out what strangers may not store. Who is one is known when the group that owns the CoValue is in memory. */
   private async screen(id: CoValueId, header: CoValueHeader, content: Content): Promise<Screened> {
     const { home } = this.deps;
-    if (header.ruleset.type === "ownedByGroup") await this.findGroup(header.ruleset.group);
-    const screened = this.gate.screen(id, await home.load(id), header, content);
+    if (header.ruleset.type === "ownedByGroup" && !home.isInMemory(header.ruleset.group))
+      await this.findGroup(header.ruleset.group);
+    // It may have come meanwhile.
+    const core = home.isInMemory(id) ? home.node.getCoValue(rawId(id)) : undefined;
+    const screened = this.gate.screen(id, core, header, content);
     await home.quota.saved();
     return screened;
   }
