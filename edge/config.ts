@@ -32,6 +32,11 @@ const common = {
     .string()
     .regex(/^(s3:\/\/[^/]|\/|$)/, "must be s3://bucket/prefix or an absolute directory")
     .optional(),
+  /** What authors without a role may store in one Sprite: KiB, and values that they create. */
+  SPRITE_STRANGER_KB: z.coerce.number().int().min(0).max(1_048_576).default(LIMITS.strangerKb),
+  SPRITE_STRANGER_VALUES: z.coerce.number().int().min(0).max(1_000_000).default(LIMITS.strangerValues),
+  /** What the store of one Sprite may take of its disk, MiB; 0: all of it. */
+  SPRITE_MEMBER_MB: z.coerce.number().int().min(0).max(999_999_999).optional(),
   /** The address under which Sprites reach this edge, `wss://…/sync`, to follow parent groups in other homes. */
   SYNC_URL: z.url({ protocol: /^wss?$/ }),
   /** Whom the edge lets in, and the secrets by which it knows them; see `parseClientAuth`. */

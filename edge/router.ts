@@ -22,6 +22,9 @@ import { Reconciles } from "./reconcile.ts";
 import type { RouterDeps } from "./router-deps.ts";
 import type { Piece } from "./unacknowledged.ts";
 
+/** Errors of a Sprite that has dropped content, and asks for it when it has room for it. */
+const ASKS_AGAIN: ReadonlySet<string> = new Set(["overloaded", "over-quota"]);
+
 /**
  * Decides where each message of one session goes (design §3). Knows no socket and no timer.
  *
@@ -327,7 +330,7 @@ export class Router {
     const follow = complaint?.id && this.#follows.get(complaint.id);
     if (follow && follow.home === from) {
       if (!complaint.retry) follow.refused();
-      else if (complaint.code === "overloaded") follow.homeDropped();
+      else if (ASKS_AGAIN.has(complaint.code)) follow.homeDropped();
     }
     this.#deps.toClient(text);
   }

@@ -1,4 +1,8 @@
+import { LIMITS } from "../shared/limits.ts";
 import type { EdgeConfig } from "./config.ts";
+
+/** A Fly Sprite's disk is much larger; so much of it is a group's, unless the configuration says otherwise. */
+const SPRITES_DISK_GB = 10;
 
 /** What the configuration says about Sprites as Fly Machines; for the edge, and for an operator's commands alike. */
 export function machinesSettings(config: EdgeConfig & { FLEET: "machines" }) {
@@ -36,8 +40,15 @@ export function spriteEnv(config: EdgeConfig, home: string): Readonly<Record<str
     SPRITE_SLEEP_AFTER: String(config.SPRITE_SLEEP_AFTER),
     SPRITE_SLEEP: config.SPRITE_SLEEP,
     SPRITE_DURABILITY: config.SPRITE_DURABILITY,
+    SPRITE_STRANGER_KB: String(config.SPRITE_STRANGER_KB),
+    SPRITE_STRANGER_VALUES: String(config.SPRITE_STRANGER_VALUES),
+    SPRITE_MEMBER_MB: String(config.SPRITE_MEMBER_MB ?? LIMITS.memberMb * diskGbOf(config)),
     SYNC_URL: config.SYNC_URL,
     // How the bucket is reached is secret, and comes as PASS_KEYS does.
     ...(config.SPRITE_BACKUP ? { SPRITE_BACKUP: config.SPRITE_BACKUP } : {}),
   };
+}
+
+function diskGbOf(config: EdgeConfig): number {
+  return config.FLEET === "machines" ? config.SPRITE_VOLUME_GB : SPRITES_DISK_GB;
 }

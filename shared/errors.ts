@@ -20,6 +20,7 @@ export const ERROR_TABLE = {
   "bad-pass": { retry: false, closeCode: 4401, httpStatus: 401 },
   "client-refused": { retry: false, closeCode: 4401, httpStatus: 401 },
   "wrong-sprite": { retry: true, closeCode: 4421, httpStatus: 421 },
+  "over-quota": { retry: true, closeCode: 1013, httpStatus: 507 },
   overloaded: { retry: true, closeCode: 1013, httpStatus: 503 },
   asleep: { retry: true, closeCode: 4900, httpStatus: 503 },
   "storage-failed": { retry: true, closeCode: 1011, httpStatus: 503 },

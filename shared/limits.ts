@@ -179,6 +179,17 @@ export const LIMITS = {
   watcherSpreadMaxMs: 15_000,
   /** Messages of one upstream that wait on a Sprite for a group that owns them. */
   heldChars: 8 * 1024 * 1024,
+  /**
+   * What one upstream, and all together, may have a Sprite's node remember, in characters of their messages: about five bytes
+   * each. 8 Mi are 30,000 followed values; 16 Mi are 80 MB of the 256 that a Sprite has.
+   */
+  rememberedChars: 8 * 1024 * 1024,
+  rememberedByAllChars: 16 * 1024 * 1024,
+  /** What authors without a role may store in one Sprite, KiB, and how many values they may create: the defaults. */
+  strangerKb: 1_024,
+  strangerValues: 100,
+  /** What the store of one Sprite may take of its disk, MiB for each GB of it: the rest is for the disk's own work and backups. */
+  memberMb: 800,
 } as const;
 
 /** Private close codes (RFC 6455 §7.4.2: 4000-4999 are for applications). */

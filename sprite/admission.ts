@@ -1,4 +1,4 @@
-import { type CoValueCore, cojsonInternals, type PeerState, type SyncMessage } from "cojson";
+import type { PeerState, SyncMessage } from "cojson";
 import { answerImpossible } from "../shared/answers.ts";
 import { SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import { type CoValueHeader, provesId } from "../shared/header.ts";
@@ -8,11 +8,12 @@ import { LIMITS } from "../shared/limits.ts";
 import type { Message } from "../shared/messages.ts";
 import type { TransactionLike } from "../shared/placement.ts";
 import { type CheckedTransaction, checkChanges, type ValueShape } from "./change-check.ts";
+import { abortingAfter, Dependencies, dependenciesOf } from "./dependencies.ts";
 import { type Home, rawId } from "./home.ts";
+import { overQuota, type Screened, StrangerGate } from "./stranger-gate.ts";
 import { isReattach, readSyncMessage } from "./sync-message.ts";
 
 type Content = Extract<SyncMessage, { action: "content" }>;
-type CoSessionId = keyof Content["new"];
 
 export interface AdmissionDeps {
   readonly home: Home;
@@ -46,6 +47,7 @@ interface Waiting {
  * 3. Messages about one CoValue keep their order; those about others do not wait for it.
  * 4. What waits is bounded in size and time. What did not fit is asked for again when nothing waits any more; what
  *    waited too long is refused, and comes again when its client connects anew.
+ * 5. Content of authors without a role passes only as long as there is room for it ({@link StrangerGate}).
  */
 export class Admission {
   private readonly deps: AdmissionDeps;
@@ -54,15 +56,19 @@ export class Admission {
   /** Groups asked for only to see whether they live here, each with what ends the wait for it. */
   private readonly asked = new Map<CoValueId, AbortController>();
   /** New CoValues handed to the node, which may be too busy to have taken them up yet. */
-  private readonly delivered = new Map<CoValueId, ValueShape>();
+  private readonly delivered = new Map<CoValueId, CoValueHeader>();
   /** CoValues of which something was dropped because too much waited. */
   private readonly dropped = new Set<CoValueId>();
   /** New CoValues whose first content was refused: the rest of their content is, too. */
   private readonly refused = new Set<CoValueId>();
+  private readonly gate: StrangerGate;
+  private readonly dependencies: Dependencies;
   private closed = false;
 
   constructor(deps: AdmissionDeps) {
     this.deps = deps;
+    this.gate = new StrangerGate({ home: deps.home, ask: (id) => void this.askFor(id) });
+    this.dependencies = new Dependencies(deps.home, deps.peer);
   }
 
   /** Whether no message waits for something. */
@@ -92,12 +98,19 @@ export class Admission {
 
   /** The node has dropped content that passed here: the rest of a new CoValue's is refused, instead of being asked for. */
   contentDropped(id: CoValueId): void {
+    this.gate.answered(id, undefined);
     if (this.delivered.delete(id)) this.refused.add(id);
+  }
+
+  /** The node has answered content of a CoValue. @param isTaken whether it was right. */
+  answered(id: CoValueId, isTaken: boolean): void {
+    this.gate.answered(id, isTaken);
   }
 
   /** Forgets what waits. */
   close(): void {
     this.closed = true;
+    this.gate.close();
     this.waiting.clear();
     for (const wait of this.asked.values()) wait.abort();
   }
@@ -145,23 +158,28 @@ export class Admission {
   private async askForDropped(): Promise<void> {
     const ids = [...this.dropped].filter((id) => !this.refused.has(id));
     this.dropped.clear();
-    for (const id of ids) {
-      const durable = await this.deps.home.durableState(id);
-      this.deps.reply(knownStateMessage("known", id, durable, { isCorrection: true }));
-    }
+    for (const id of ids) await this.askFor(id);
+  }
+
+  /** Asks for all of a CoValue that is not on disk. */
+  private async askFor(id: CoValueId): Promise<void> {
+    const durable = await this.deps.home.durableState(id);
+    if (!this.closed) this.deps.reply(knownStateMessage("known", id, durable, { isCorrection: true }));
   }
 
   private async pass(id: CoValueId, message: SyncMessage): Promise<void> {
     try {
-      const ready = this.needsNothing(message) || (await this.prepare(id, message));
+      const ready = this.needsNothing(message) ? message : await this.prepare(id, message);
       if (!ready || this.closed) return;
-      this.deps.deliver(message);
+      this.deps.deliver(ready);
       this.refused.delete(id);
-      const shape = message.action === "content" && this.shapeOf(message);
-      if (shape && !this.deps.home.isInMemory(id)) this.delivered.set(id, shape);
+      if (ready.action === "content" && ready.header && !this.deps.home.isInMemory(id))
+        this.delivered.set(id, ready.header as CoValueHeader);
     } catch (error) {
       if (this.closed) return;
-      this.refused.add(id);
+      // Anything else that was refused may be on its way a second time, as what the content depends on.
+      if (error instanceof SpriteSyncError && error.code === "over-quota") this.dependencies.refused(id);
+      else this.refused.add(id);
       this.asked.get(id)?.abort();
       this.deps.refuse(toSpriteSyncError(error, "bad-message"), id);
     }
@@ -173,10 +191,11 @@ export class Admission {
     const { home } = this.deps;
     if (!home.isInMemory(message.id)) return false;
     this.check(message);
-    for (const id of dependenciesOf(home.node.getCoValue(message.id), message)) {
+    const core = home.node.getCoValue(message.id);
+    for (const id of dependenciesOf(core, message)) {
       if (!home.isInMemory(id)) return false;
     }
-    return true;
+    return this.gate.passes(core, message);
   }
 
   /** How the changes of this content's value are read; `undefined` when neither we nor the content have its header. */
@@ -192,51 +211,70 @@ export class Admission {
     if (shape) checkChanges(shape, transactionsOf(content));
   }
 
-  /** Resolves when `message` may go to the node, to `false` when it was answered here; rejects when it is refused. */
-  private async prepare(id: CoValueId, message: SyncMessage): Promise<boolean> {
+  /** Resolves to what may go to the node, to `undefined` when it was answered here; rejects when it is refused. */
+  private async prepare(id: CoValueId, message: SyncMessage): Promise<SyncMessage | undefined> {
     const { home, reply } = this.deps;
     if (message.action !== "content") {
       reply(knownStateMessage("known", id, await home.durableState(id)));
-      return true;
+      return message;
     }
     const core = await home.load(id);
     if (core) this.delivered.delete(id);
     this.check(message);
-    if (!core && !this.delivered.has(id)) {
-      const { header } = message;
-      if (!header) return this.askForAll(id);
-      await this.admitNew(id, message, header);
-      this.deps.onNew(id);
+    const isNew = !core && !this.delivered.has(id);
+    const header = (core?.verified?.header ?? message.header ?? this.delivered.get(id)) as
+      | CoValueHeader
+      | undefined;
+    if (!header) return this.askForAll(id, message);
+    if (isNew) await this.admitNew(id, message, header);
+    const screened = await this.screen(id, header, message);
+    try {
+      if (!(await this.dependencies.fetch(core, header, screened))) {
+        this.gate.failed(id, header, screened);
+        await this.askFor(id);
+        return undefined;
+      }
+    } catch (error) {
+      this.gate.failed(id, header, screened);
+      throw error;
     }
-    await this.fetchDependencies(core, message);
-    return true;
+    if (isNew) this.deps.onNew(id);
+    return screened.content;
   }
 
-  private askForAll(id: CoValueId): false {
+  /** Takes out what strangers may not store. Who is one is known when the group that owns the CoValue is in memory. */
+  private async screen(id: CoValueId, header: CoValueHeader, content: Content): Promise<Screened> {
+    const { home } = this.deps;
+    if (header.ruleset.type === "ownedByGroup" && !home.isInMemory(header.ruleset.group))
+      await this.findGroup(header.ruleset.group);
+    // It may have come meanwhile.
+    const core = home.isInMemory(id) ? home.node.getCoValue(rawId(id)) : undefined;
+    const screened = this.gate.screen(id, core, header, content);
+    await home.quota.saved();
+    return screened;
+  }
+
+  private askForAll(id: CoValueId, content: Content): undefined {
+    if (this.gate.isRefused(id, content)) throw overQuota();
     // Asking again for what was refused would go on for ever.
     if (this.refused.has(id)) throw new SpriteSyncError("foreign-covalue", "its header was refused");
     this.deps.reply(knownStateMessage("known", id, emptyKnownState(), { isCorrection: true }));
-    return false;
+    return undefined;
   }
 
-  private async admitNew(
-    id: CoValueId,
-    content: Content,
-    header: NonNullable<Content["header"]>,
-  ): Promise<void> {
-    const routed = header as CoValueHeader;
+  private async admitNew(id: CoValueId, content: Content, header: CoValueHeader): Promise<void> {
     if (JSON.stringify(header).length > LIMITS.headerChars) {
       throw new SpriteSyncError("too-large", `a header of more than ${LIMITS.headerChars} characters`);
     }
-    if (!provesId(id, routed)) {
+    if (!provesId(id, header)) {
       throw new SpriteSyncError("header-mismatch", "the header does not hash to the CoValue's id");
     }
-    if (!this.deps.home.takesHeader(id, header)) {
+    if (!this.deps.home.takesHeader(id, header as NonNullable<Content["header"]>)) {
       throw new SpriteSyncError("bad-message", "cojson reads the header in another way; it cannot be stored");
     }
     if (this.deps.peer().loadRequestSent.has(rawId(id))) return;
     const { residence } = this.deps.home;
-    const candidate = { id, header: routed, transactions: transactionsOf(content) };
+    const candidate = { id, header, transactions: transactionsOf(content) };
     let verdict = residence.judge(candidate);
     if (typeof verdict !== "string") {
       await this.findGroup(verdict.needs);
@@ -268,36 +306,6 @@ export class Admission {
     });
     this.asked.delete(group);
   }
-
-  private async fetchDependencies(core: CoValueCore | undefined, content: Content): Promise<void> {
-    const { home, peer } = this.deps;
-    const missing: string[] = [...dependenciesOf(core, content)].filter((id) => !home.isInMemory(id));
-    if (missing.length === 0) return;
-    if (!missing.every(isCoValueId)) {
-      throw new SpriteSyncError("bad-message", "the content depends on something that is no CoValue id");
-    }
-    const { signal } = abortingAfter(LIMITS.ownerWaitMs);
-    try {
-      await Promise.all(missing.map((id) => home.fetch(id, peer(), signal)));
-    } catch (error) {
-      const reason = "what the content depends on did not arrive in time";
-      throw new SpriteSyncError("missing-dependency", reason, { cause: error });
-    }
-  }
-}
-
-function abortingAfter(ms: number): AbortController {
-  const controller = new AbortController();
-  setTimeout(() => controller.abort(), ms).unref();
-  return controller;
-}
-
-function dependenciesOf(core: CoValueCore | undefined, content: Content): Set<CoValueCore["id"]> {
-  const header = core?.verified?.header ?? content.header;
-  if (!header) return new Set();
-  const coSessions = Object.keys(content.new) as CoSessionId[];
-  const transactions = Object.values(content.new).map(({ newTransactions }) => newTransactions);
-  return cojsonInternals.getDependedOnCoValuesFromRawData(content.id, header, coSessions, transactions);
 }
 
 function transactionsOf(content: Content): (TransactionLike & CheckedTransaction)[] {

@@ -31,6 +31,7 @@ export async function serveAllGroups({ port, host, data, durability }: Place): P
     openStorage: () => openStorage(data, { durability }),
     listener: new Listener(port, host),
     sleepAfterMs: 0,
+    quota: { file: `${data}.strangers` },
     log,
     onAsleep: () => {},
   });

@@ -4,6 +4,7 @@ import { SpriteSyncError } from "../shared/errors.ts";
 import { asHome, type GroupId, isCoValueId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
 import { type PassKeys, parsePassKeys } from "../shared/pass.ts";
+import type { QuotaLimits } from "./quota.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -45,6 +46,8 @@ export interface Config {
   readonly backup: BackupConfig | undefined;
   /** The edge's address for clients, to follow foreign parent groups; without it they are not followed. */
   readonly syncUrl: string | undefined;
+  /** How much it stores, and of whom. */
+  readonly quota: QuotaLimits;
   readonly logLevel: LogLevel;
 }
 
@@ -109,6 +112,18 @@ const ENVIRONMENT = z.object({
   SPRITE_DURABILITY: z._default(oneOf(DURABILITIES), "fsync"),
   SPRITE_SETUP: z.optional(z.string().check(z.regex(/^[\w.]{1,64}$/, "must be a short name"))),
   SPRITE_RUNTIME_SOCKET: z._default(z.string(), DEFAULT_RUNTIME_SOCKET),
+  SPRITE_STRANGER_KB: z._default(
+    wholeNumber("KiB that authors without a role may store", 1_048_576),
+    LIMITS.strangerKb,
+  ),
+  SPRITE_STRANGER_VALUES: z._default(
+    wholeNumber("values that authors without a role may create", 1_000_000),
+    LIMITS.strangerValues,
+  ),
+  SPRITE_MEMBER_MB: z._default(
+    wholeNumber("MiB of the whole store, 0 for no limit", 999_999_999),
+    LIMITS.memberMb,
+  ),
   SYNC_URL: z.optional(z.url({ protocol: /^wss?$/, error: "must be a ws:// or wss:// address" })),
   SPRITE_BACKUP: z.optional(
     z.string().check(z.regex(/^(s3:\/\/[^/]|\/|$)/, "must be an absolute directory or s3://bucket/prefix")),
@@ -159,6 +174,11 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
         })
       : undefined,
     syncUrl: values.SYNC_URL,
+    quota: Object.freeze({
+      strangerBytes: values.SPRITE_STRANGER_KB * 1024,
+      strangerValues: values.SPRITE_STRANGER_VALUES,
+      memberBytes: values.SPRITE_MEMBER_MB * 1024 * 1024 || Number.POSITIVE_INFINITY,
+    }),
     logLevel: values.LOG_LEVEL,
   });
 }

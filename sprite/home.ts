@@ -3,10 +3,14 @@ import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { emptyKnownState, type KnownState } from "../shared/known-state.ts";
 import { LIMITS } from "../shared/limits.ts";
 import { CatchUps } from "./catch-ups.ts";
+import { ChargeReview } from "./charge-review.ts";
 import type { SpriteCrypto } from "./crypto.ts";
 import { DroppedMessages } from "./dropped-messages.ts";
 import type { KeyCheck } from "./key-check.ts";
+import { Memory } from "./memory-share.ts";
+import type { Quota } from "./quota.ts";
 import { Residence } from "./residence.ts";
+import { Standing } from "./standing.ts";
 import { followStores, type StoreLedger } from "./store-ledger.ts";
 import { Touched } from "./touched.ts";
 
@@ -33,6 +37,14 @@ export interface Home {
   readonly keys: KeyCheck;
   /** What its digest will tell when the Sprite falls asleep. */
   readonly touched: Touched;
+  /** What its upstreams have the node remember. */
+  readonly memory: Memory;
+  /** Who writes here with a role. */
+  readonly standing: Standing;
+  /** What those without one may store. */
+  readonly quota: Quota;
+  /** Calls `listener` each time strangers may have become members, until the returned function is called. */
+  onMembersChanged(listener: () => void): () => void;
   isInMemory(id: CoValueId | RawCoID): boolean;
   /** Whether the node takes a new CoValue with this header, which hashes to the id: it would drop it without an answer. */
   takesHeader(id: CoValueId, header: CoValueHeader): boolean;
@@ -51,14 +63,22 @@ export interface Home {
 /**
  * @param home whose CoValues live here; `undefined` for all.
  * @param storage open; from now on this home's alone.
+ * @param quota of this store.
  */
-export function openHome(home: GroupId | undefined, storage: StorageAPI, crypto: SpriteCrypto): Home {
+export function openHome(
+  home: GroupId | undefined,
+  storage: StorageAPI,
+  crypto: SpriteCrypto,
+  quota: Quota,
+): Home {
   const node = createNode(crypto.provider);
   const touched = new Touched(LIMITS.digestValues);
   const followed = followStores(touched.follow(storage));
   node.setStorage(followed.storage);
   node.enableGarbageCollector();
   node.enableDeletedCoValuesErasure();
+  const standing = new Standing(home, node, (id) => quota.isStrangers(id));
+  const review = new ChargeReview(node, followed.ledger, quota, standing);
 
   const available: Home["available"] = (id, signal) => {
     return new Promise((resolve, reject) => {
@@ -100,6 +120,10 @@ export function openHome(home: GroupId | undefined, storage: StorageAPI, crypto:
     },
     keys: crypto.keys,
     touched,
+    standing,
+    memory: new Memory(),
+    quota,
+    onMembersChanged: (listener) => review.onChanged(listener),
     available,
     load(id) {
       const core = node.getCoValue(rawId(id));

@@ -55,6 +55,7 @@ async function main(): Promise<void> {
     guest: openGuestApi(config.runtimeSocket),
     sleepAfterMs: config.sleepAfterMs,
     syncUrl: config.syncUrl,
+    quota: { ...config.quota, file: `${config.data}.strangers`, directory: config.data },
     log,
     backups: backup && (async () => makeBackups(await storage, backup, `${config.data}.backed-up`, log)),
     onAsleep: () => (bed ? void bed.lie() : stopping.stop("asleep")),

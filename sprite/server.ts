@@ -6,6 +6,7 @@ import { LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import { HEALTH_PATHS, NO_SOCKET_HERE, readSyncPath, shownPath } from "../shared/sync-path.ts";
 import type { Handlers } from "./listener.ts";
+import type { QuotaHealth } from "./quota.ts";
 import type { ResidentsPage } from "./residents.ts";
 
 /** What `/health` tells: never which group lives here. */
@@ -17,6 +18,8 @@ export interface Health {
   readonly backup?: string | undefined;
   /** `ok`, `opening`, or `failed`: the disk takes no writes. */
   readonly storage: string;
+  /** What is used of the Sprite's quotas; absent below 80 %. */
+  readonly quota?: QuotaHealth | undefined;
   /** What a fleet has installed here, by the name that the fleet gave it. */
   readonly setup: string | undefined;
 }

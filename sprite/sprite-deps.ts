@@ -6,6 +6,7 @@ import type { Backups } from "./backups.ts";
 import type { GuestApi } from "./guest-api.ts";
 import type { Listener } from "./listener.ts";
 import type { PeriodCount } from "./period-count.ts";
+import type { QuotaOptions } from "./quota.ts";
 import type { HeaderStore } from "./residents.ts";
 
 /** Whose server this is: one home's, behind the edge; or everybody's, for browsers directly (`npm run single`). */
@@ -20,7 +21,11 @@ export type Role =
 
 /** cojson's storage; one that knows whether its disk takes writes, or what it holds, says so. */
 export type SpriteStorage = StorageAPI &
-  Partial<Pick<HeaderStore, "headers">> & { readonly state?: { readonly kind: "ok" | "failed" } };
+  Partial<Pick<HeaderStore, "headers">> & {
+    readonly state?: { readonly kind: "ok" | "failed" };
+    /** Bytes ever appended to its log. */
+    readonly bytes?: number;
+  };
 
 export interface SpriteDeps {
   readonly role: Role;
@@ -43,6 +48,8 @@ export interface SpriteDeps {
   readonly guest?: GuestApi | undefined;
   /** Called once the storage is open; without it nothing is backed up. */
   readonly backups?: (() => Promise<Backups>) | undefined;
+  /** How much may be stored, and where it is kept what strangers have stored; the defaults, and nowhere, without it. */
+  readonly quota?: QuotaOptions | undefined;
   readonly log: Log;
   /** Nothing happened for a while, and all upstreams are closed; {@link Sprite.close} is what remains to be done. */
   readonly onAsleep: () => void;

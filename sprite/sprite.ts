@@ -18,6 +18,7 @@ import type { Busyness } from "./idle.ts";
 import { IdleClock } from "./idle-clock.ts";
 import { Opening } from "./opening.ts";
 import { Parents } from "./parents.ts";
+import { Quota } from "./quota.ts";
 import { pageOfResidents, type ResidentsPage } from "./residents.ts";
 import { type Health, type Idleness, spriteHandlers } from "./server.ts";
 import type { SpriteDeps, SpriteStorage } from "./sprite-deps.ts";
@@ -114,6 +115,7 @@ export class Sprite {
 
   private checkDisk(): void {
     this.diskNews.check(this.storage?.state);
+    this.home?.quota.check(this.deps.log);
     this.hold?.check(this.pendingStores + (this.backups?.running ? 1 : 0));
     if (this.phase === "open") this.backups?.check();
   }
@@ -131,7 +133,8 @@ export class Sprite {
     crypto.catch(() => undefined);
     const storage = await openStorage();
     try {
-      const home = openHome(role.kind === "home" ? role.home : undefined, storage, await crypto);
+      const quota = await Quota.open(this.deps.quota, storage);
+      const home = openHome(role.kind === "home" ? role.home : undefined, storage, await crypto, quota);
       this.backups = await backups?.();
       this.home = home;
       this.storage = storage;
@@ -183,7 +186,8 @@ export class Sprite {
     const opening = this.phase === "storage-failed" ? "failed" : "opening";
     const storage = this.storage ? (this.storage.state?.kind ?? "ok") : opening;
     const ok = this.phase === "open" && storage === "ok";
-    return { ok, status: this.phase, storage, setup: this.deps.setup, backup: this.backups?.health };
+    const { setup } = this.deps;
+    return { ok, status: this.phase, storage, setup, backup: this.backups?.health, ...this.home?.quota.news };
   }
 
   private async idleness(request: IncomingMessage, sleep: boolean): Promise<Idleness> {

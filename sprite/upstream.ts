@@ -13,6 +13,7 @@ import { Admission } from "./admission.ts";
 import { UpstreamCatchUp } from "./catch-ups.ts";
 import type { ValueMessage } from "./dropped-messages.ts";
 import type { Home } from "./home.ts";
+import { MemoryShare } from "./memory-share.ts";
 import { Outgoing } from "./outgoing.ts";
 
 /** Ping intervals without a protocol pong after which the edge on the other side counts as dead. */
@@ -53,6 +54,7 @@ export class Upstream {
   private readonly gate: AckGate;
   private readonly bad = new BadMessages();
   private readonly admission: Admission;
+  private readonly memory: MemoryShare;
   private readonly peer: PeerState;
   private readonly stopListening: () => void;
   private readonly catchUp: UpstreamCatchUp | undefined;
@@ -74,6 +76,7 @@ export class Upstream {
         deliver: (message) => this.incoming.push(message),
         isIdle: () => this.admission.isIdle,
       });
+    this.memory = new MemoryShare(home.memory);
     this.peer = this.addPeer(home);
     this.admission = new Admission({
       home,
@@ -175,7 +178,9 @@ export class Upstream {
     const { node } = this.deps.home;
     if (!isCoValueId(id)) return;
     const core = node.getCoValue(id as string as `co_z${string}`);
-    if (!core.isErroredInPeer(this.id)) return;
+    const isErrored = core.isErroredInPeer(this.id);
+    this.admission.answered(id, !isErrored);
+    if (!isErrored) return;
     this.refuse(
       new SpriteSyncError("bad-message", "the content was rejected: wrong signature, or not allowed"),
       id,
@@ -221,6 +226,8 @@ export class Upstream {
       if (message.action === "control") this.catchUp?.receive(message.text);
       else {
         this.deps.onActivity();
+        if (!this.memory.take(message, (id) => this.peer.getKnownState(id as `co_z${string}`)))
+          throw tooMuchRemembered();
         this.admission.receive(message);
       }
     } catch (error) {
@@ -262,8 +269,14 @@ export class Upstream {
     this.stopListening();
     this.catchUp?.close();
     this.admission.close();
+    this.memory.close();
     this.gate.close();
     // The peer state goes with the peer: cojson forgets what this client follows.
     this.incoming.push("Disconnected");
   }
+}
+
+function tooMuchRemembered(): SpriteSyncError {
+  const reason = "this connection follows too much; connect anew, and follow less at a time";
+  return new SpriteSyncError("overloaded", reason);
 }

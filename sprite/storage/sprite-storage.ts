@@ -76,6 +76,11 @@ export class SpriteStorage implements StorageAPI {
     return this.#engine.repairer.damages();
   }
 
+  /** Bytes ever appended to the log. */
+  get bytes(): number {
+    return this.#engine.journal.bytes;
+  }
+
   /** Blocks of the log: every store that changes something adds some. */
   get length(): number {
     return this.#engine.journal.length;

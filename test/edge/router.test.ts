@@ -395,6 +395,26 @@ describe("an upstream that is lost", () => {
     expect(harness.take()).toMatchObject([{ action: "control" }, { action: "control", type: "error" }]);
   });
 
+  test("sends what the Sprite had no quota for again when it asks for that", async () => {
+    const harness = await following();
+    harness.take();
+    const content = more(v.map.id, 0, 2);
+    await harness.client(content);
+    const sent = () =>
+      (harness.toSprites.get(v.group.id as never) ?? []).filter(({ action }) => action === "content");
+    const before = sent().length;
+    await harness.fromSprite(v.group.id, {
+      type: "error",
+      code: "over-quota",
+      id: v.map.id,
+      message: "full",
+    });
+    expect(harness.router.owes(v.group.id as never)).toBe(true);
+    const has = known(v.map.id, { sessions: reachOf(v.map.content) });
+    await harness.fromSprite(v.group.id, { ...has, isCorrection: true });
+    expect(sent().length).toBe(before + 1);
+  });
+
   test("whose queue overflowed repairs every value of its home", async () => {
     const harness = await following();
     harness.lose(v.group.id);
