@@ -325,6 +325,7 @@ export class Router {
     if (follow && follow.home === from) {
       if (!complaint.retry) follow.refused();
       else if (complaint.code === "overloaded") follow.homeDropped();
+      else follow.refusedForNow();
     }
     this.#deps.toClient(text);
   }
