@@ -202,6 +202,11 @@ export class Follow {
     if (this.#upload) this.#upload.dropped = true;
   }
 
+  /** The home refused content of this value for a reason that may change, and will not ask for it by itself. */
+  refusedForNow(): void {
+    if (this.#upload) this.#upload.refused = true;
+  }
+
   /** What is on its way to the home and kept. */
   get pieces(): readonly Piece[] {
     return this.#upload?.pieces ?? [];
@@ -264,6 +269,7 @@ export class Follow {
    */
   #asksFor(state: KnownState, compares: boolean): boolean {
     this.#upload?.acknowledged(state);
+    if (compares || this.#upload?.gap) this.#upload?.giveUpRefused();
     if (compares) {
       const reach = this.#upload?.reachFrom(state) ?? state;
       if (this.#isAheadOf(reach)) this.#uploading().hasGap(reach);

@@ -331,6 +331,7 @@ export class Router {
     if (follow && follow.home === from) {
       if (!complaint.retry) follow.refused();
       else if (ASKS_AGAIN.has(complaint.code)) follow.homeDropped();
+      else follow.refusedForNow();
     }
     this.#deps.toClient(text);
   }

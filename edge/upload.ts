@@ -1,6 +1,15 @@
-import { type CoSessions, cloneKnownState, type KnownState, mergeKnownState } from "../shared/known-state.ts";
+import {
+  type CoSessions,
+  cloneKnownState,
+  emptyKnownState,
+  type KnownState,
+  mergeKnownState,
+} from "../shared/known-state.ts";
 import type { ContentMessage } from "../shared/messages.ts";
 import type { Piece, Unacknowledged } from "./unacknowledged.ts";
+
+/** From so many pieces on, what is not kept has to follow what is before it. */
+const APART_PIECES = 1_000;
 
 /**
  * What a session remembers of one value while its home has not shown that it has all that the client has.
@@ -9,8 +18,8 @@ import type { Piece, Unacknowledged } from "./unacknowledged.ts";
  * 2. `forwarded` is there while some content of the client was dropped here, or it has been asked for some: what the home
  *    will have when all pieces have arrived. Content that does not continue it is not sent to the home, which would answer
  *    each such message with a correction, and each correction would make the client send everything behind it.
- * 3. What is not kept is one piece, or two, however much of it follows one another: a home that acknowledges nothing must
- *    not fill the memory.
+ * 3. What is not kept is a piece or two where it follows one another, and a thousand where not: a home that acknowledges
+ *    nothing must not fill the memory.
  * 4. `gap`: the client has to be asked. It is once no piece is on its way, so that it sends only what is missing.
  */
 export class Upload {
@@ -22,8 +31,14 @@ export class Upload {
   asked = false;
   /** The home said that it dropped pieces for lack of room; it will ask for them. */
   dropped = false;
+  /** The home refused some piece for now. It will not try that again, nor ask for it before more of the value comes. */
+  refused = false;
   readonly #home: Unacknowledged;
   #pieces: Piece[] = [];
+  /** So many of the first pieces are of use to the home when they arrive. */
+  #usable = 0;
+  /** What it will have then. */
+  #reach = emptyKnownState();
 
   constructor(home: Unacknowledged) {
     this.#home = home;
@@ -61,6 +76,7 @@ export class Upload {
   /** The last piece could not be sent, and was not kept. @param state what the client has, with that piece */
   missed(piece: Piece, state: KnownState): void {
     if (this.#pieces.at(-1) === piece) this.#pieces.pop();
+    this.#usable = Math.min(this.#usable, this.#pieces.length);
     this.#home.settle(piece);
     this.hasGap(takeBack(this.forwarded ?? state, piece));
   }
@@ -88,25 +104,38 @@ export class Upload {
   /** The home has `state`. It works pieces off in their order, so that those it has are the first. */
   acknowledged(state: KnownState): void {
     const first = this.#pieces.findIndex((piece) => !isIn(state, piece));
-    for (const piece of this.#pieces.splice(0, first === -1 ? this.#pieces.length : first))
-      this.#home.settle(piece);
+    const there = this.#pieces.splice(0, first === -1 ? this.#pieces.length : first);
+    for (const piece of there) this.#home.settle(piece);
+    this.#usable = Math.max(0, this.#usable - there.length);
   }
 
   /** What a home that has `state` will have when the pieces have arrived. Those that it could not use are given up. */
   reachFrom(state: KnownState): KnownState {
-    const reach = cloneKnownState(state);
-    this.#settle((piece) => {
-      if (!continues(reach, piece)) return true;
-      extend(reach, piece);
-      return false;
-    });
-    return reach;
+    const reach = mergeKnownState(this.#usable > 0 ? this.#reach : emptyKnownState(), state);
+    // A home may correct thousands of messages, with thousands on their way.
+    for (const piece of this.#pieces.splice(this.#usable)) {
+      if (isIn(state, piece) || !continues(reach, piece)) this.#home.settle(piece);
+      else {
+        extend(reach, piece);
+        this.#pieces.push(piece);
+      }
+    }
+    this.#usable = this.#pieces.length;
+    this.#reach = reach;
+    return cloneKnownState(reach);
   }
 
   /** What was sent has not arrived: what was kept of it can be sent again. */
   lost(): void {
     this.dropped = false;
+    this.refused = false;
     this.#settle(({ text }) => text === undefined);
+  }
+
+  /** Gives the pieces up among which the home refused some: nobody can tell which, and the client has all of them. */
+  giveUpRefused(): void {
+    if (this.refused) this.#settle(() => true);
+    this.refused = false;
   }
 
   /** Gives all pieces up. */
@@ -119,14 +148,19 @@ export class Upload {
   #append(piece: Piece): boolean {
     const [before, last] = this.#pieces.slice(-2);
     // Not the last one: it might still turn out that it cannot be sent.
-    if (before && last && canJoin(before, last)) join(before, this.#pieces.pop() ?? last);
+    if (before && last && canJoin(before, last)) {
+      join(before, this.#pieces.pop() ?? last);
+      this.#usable = Math.min(this.#usable, this.#pieces.length - 1);
+    }
     const end = this.#pieces.at(-1);
-    if (end?.text === undefined && piece.text === undefined && end && !canJoin(end, piece)) return false;
+    const isMany = this.#pieces.length >= APART_PIECES && piece.text === undefined;
+    if (isMany && end?.text === undefined && end && !canJoin(end, piece)) return false;
     this.#pieces.push(piece);
     return true;
   }
 
   #settle(isSettled: (piece: Piece) => boolean): void {
+    this.#usable = 0;
     this.#pieces = this.#pieces.filter((piece) => {
       if (!isSettled(piece)) return true;
       this.#home.settle(piece);

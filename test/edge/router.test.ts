@@ -415,6 +415,22 @@ describe("an upstream that is lost", () => {
     expect(sent().length).toBe(before + 1);
   });
 
+  test("asks the client again for content behind what the Sprite refused for now", async () => {
+    const harness = await following();
+    await harness.fromSprite(v.group.id, known(v.map.id, { sessions: {} }));
+    await harness.client(more(v.map.id, 0, 2));
+    const complaint = { type: "error", code: "missing-dependency", id: v.map.id, message: "no author" };
+    await harness.fromSprite(v.group.id, complaint);
+    // It tried the first, and will not try it again by itself.
+    await harness.client(more(v.map.id, 2));
+    harness.take();
+    await harness.fromSprite(v.group.id, known(v.map.id, { isCorrection: true, sessions: {} }));
+    expect(harness.take()).toMatchObject([{ action: "known", id: v.map.id, isCorrection: true }]);
+    await harness.client(more(v.map.id, 0, 3));
+    await harness.fromSprite(v.group.id, known(v.map.id, { sessions: { [CO_SESSION]: 3 } }));
+    expect(harness.router.owes(v.group.id as never)).toBe(false);
+  });
+
   test("whose queue overflowed repairs every value of its home", async () => {
     const harness = await following();
     harness.lose(v.group.id);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Budget } from "../../edge/budget.ts";
 import { Unacknowledged } from "../../edge/unacknowledged.ts";
 import { Upload } from "../../edge/upload.ts";
-import { emptyKnownState, type KnownState } from "../../shared/known-state.ts";
+import type { KnownState } from "../../shared/known-state.ts";
 import { type ContentMessage, parseMessage } from "../../shared/messages.ts";
 
 const ID = "co_zQVMHLerq9tc7NcL31jQDRTsrWU";
@@ -50,8 +50,11 @@ describe("content on its way to a home that does not acknowledge it, without roo
       [AUTHOR]: 6,
       [OTHER]: 7,
     });
-    expect(upload.reachFrom({ ...emptyKnownState(), header: true }).sessions).toEqual({});
-    expect(upload.pieces).toEqual([]);
+    const useless = uploadWithoutRoom();
+    useless.add(content({ [AUTHOR]: [3, 1], [OTHER]: [5, 1] }), nothing);
+    useless.add(content({ [AUTHOR]: [4, 1] }), nothing);
+    expect(useless.reachFrom(state({ [AUTHOR]: 3 })).sessions).toEqual({ [AUTHOR]: 3 });
+    expect(useless.pieces).toEqual([]);
   });
 
   test("is asked for from where the last of it begins, when that could not be sent", () => {
@@ -66,12 +69,27 @@ describe("content on its way to a home that does not acknowledge it, without roo
     expect(upload.gap).toBe(true);
   });
 
-  test("is not sent, but asked for, when it leaves a hole behind what is not kept either", () => {
+  test("is not sent, but asked for, when there is much of it with holes in between", () => {
     const upload = uploadWithoutRoom();
-    for (let n = 0; n < 1_000; n++)
+    for (let n = 0; n < 5_000; n++)
       upload.add(content({ [AUTHOR]: [2 * n, 1] }), () => state({ [AUTHOR]: 1 }));
-    expect(upload.pieces).toHaveLength(1);
+    expect(upload.pieces.length).toBeLessThan(2_000);
     expect(upload.gap).toBe(true);
     expect(upload.forwarded).toEqual(state({ [AUTHOR]: 1 }));
+  });
+});
+
+describe("content that is kept", () => {
+  test("behind a piece that is never acknowledged is kept until its home is asked what it has", () => {
+    const budget = new Budget(1_000_000);
+    const upload = new Upload(new Unacknowledged(budget));
+    upload.add(content({ [OTHER]: [0, 1] }), () => state({}));
+    const one = budget.used;
+    for (let n = 0; n < 10; n++) upload.add(content({ [AUTHOR]: [n, 1] }), () => state({}));
+    const has = state({ [AUTHOR]: 9 });
+    upload.acknowledged(has);
+    expect(upload.reachFrom(has).sessions).toEqual({ [AUTHOR]: 10, [OTHER]: 1 });
+    expect(upload.pieces).toHaveLength(2);
+    expect(budget.used).toBe(2 * one);
   });
 });

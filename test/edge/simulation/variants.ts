@@ -59,6 +59,11 @@ class WatchedFollow extends Follow {
     super.homeDropped();
   }
 
+  override refusedForNow(): void {
+    this.#corrected = false;
+    super.refusedForNow();
+  }
+
   override homeKnows(message: KnownMessage): boolean {
     const corrects = super.homeKnows(message);
     if (corrects) gauge.repairs++;
