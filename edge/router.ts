@@ -22,9 +22,6 @@ import { Reconciles } from "./reconcile.ts";
 import type { RouterDeps } from "./router-deps.ts";
 import type { Piece } from "./unacknowledged.ts";
 
-/** Errors of a Sprite that has dropped content, and asks for it when it has room for it. */
-const ASKS_AGAIN: ReadonlySet<string> = new Set(["overloaded", "over-quota"]);
-
 /**
  * Decides where each message of one session goes (design §3). Knows no socket and no timer.
  *
@@ -329,8 +326,9 @@ export class Router {
     const complaint = parseError(text);
     const follow = complaint?.id && this.#follows.get(complaint.id);
     if (follow && follow.home === from) {
-      if (!complaint.retry) follow.refused();
-      else if (ASKS_AGAIN.has(complaint.code)) follow.homeDropped();
+      // A Sprite that has no quota for content asks for it when it has; until then, owing it would keep the Sprite awake.
+      if (!complaint.retry || complaint.code === "over-quota") follow.refused();
+      else if (complaint.code === "overloaded") follow.homeDropped();
       else follow.refusedForNow();
     }
     this.#deps.toClient(text);

@@ -67,7 +67,11 @@ export class Admission {
 
   constructor(deps: AdmissionDeps) {
     this.deps = deps;
-    this.gate = new StrangerGate({ home: deps.home, ask: (id) => void this.askFor(id) });
+    this.gate = new StrangerGate({
+      home: deps.home,
+      ask: (id) => void this.askFor(id),
+      refuse: deps.refuse,
+    });
     this.dependencies = new Dependencies(deps.home, deps.peer);
   }
 

@@ -34,6 +34,8 @@ export interface StrangerGateDeps {
   readonly home: Home;
   /** Asks the upstream for all of a value that is not on disk. */
   readonly ask: (id: CoValueId) => void;
+  /** Tells the upstream that a part of what it sent was refused. */
+  readonly refuse: (error: SpriteSyncError, id: CoValueId) => void;
 }
 
 /**
@@ -106,6 +108,7 @@ export class StrangerGate {
       return this.#claim(id, shape, members, created, content);
     this.#remember(id, { shape, authors: new Set(strangers.keys()), parents });
     if (members.length === 0) throw overQuota();
+    this.#deps.refuse(overQuota(), id);
     const rest = Object.entries(content.new).filter(([coSession]) => !strangers.has(authorOf(coSession)));
     return this.#claim(id, shape, members, created, { ...content, new: Object.fromEntries(rest) });
   }
