@@ -83,8 +83,13 @@ export const LIMITS = {
   stalledMs: 120_000,
   /** A session that gives no sign for so long was ended by workerd without a word; it gives one every `pingIntervalMs`. */
   forgetSessionMs: 60_000,
-  /** Ids without a home that one session may wait for; the shards keep a row for each. */
+  /** Ids without a home that one session may wait for; their shards keep them in memory. */
   wantedPerSession: 10_000,
+  /**
+   * The same of all sessions together at one shard: about 320 bytes each, a quarter of the 128 MB that an object has. More than
+   * is left of it no session gets, see `Watchers`.
+   */
+  wantedPerShard: 100_000,
 
   /** Directory entries cached in one isolate: about 200 B each, so 20 MB of the 128 MB that an isolate has. */
   directoryCacheEntries: 100_000,
