@@ -23,7 +23,7 @@ export type MarkKind = "reconcile" | "content";
 const BATCH_PREFIX = "sprite-sync-mark:";
 
 /** Begins the ids of values that only marks name. That a header hashes to one of them is as likely as any collision. */
-const ID_PREFIX = "co_zSpriteSyncMark1111111";
+const ID_PREFIX = "co_zSpriteSyncMark1111111111";
 const BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 
 /** @param random 0 ≤ x < 1 */

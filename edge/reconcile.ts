@@ -1,5 +1,11 @@
+import { errorMessage } from "../shared/control.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import type { ReconcileMessage } from "../shared/messages.ts";
+import { bytesOf } from "./budget.ts";
+import type { Remembered } from "./remembered.ts";
+
+/** A batch in memory for each byte of its text: 112 characters an id, whose pair, part and look-up take 200 bytes. */
+const PARSED = 3;
 
 interface Batch {
   /** The part of each home that has not acknowledged yet. */
@@ -8,6 +14,8 @@ interface Batch {
   readonly lost: Set<GroupId>;
   /** Ids without a home: the client was asked to upload them, and their homes have not acknowledged yet. */
   readonly uploads: Set<CoValueId>;
+  /** Gives back what was charged for the batch. */
+  readonly done: () => void;
 }
 
 /**
@@ -17,19 +25,34 @@ interface Batch {
 export class Reconciles {
   readonly #batches = new Map<string, Batch>();
   readonly #toClient: (message: string) => void;
+  readonly #remembered: Remembered;
 
-  /** @param toClient gets the acknowledgement of each batch once, when nothing of it is missing any more. */
-  constructor(toClient: (message: string) => void) {
+  /**
+   * @param toClient gets the acknowledgement of each batch once, when nothing of it is missing any more.
+   * @param remembered for the batches
+   */
+  constructor(toClient: (message: string) => void, remembered: Remembered) {
     this.#toClient = toClient;
+    this.#remembered = remembered;
+  }
+
+  /** @returns what gives the room for a batch back; `undefined`: there is none, and the client was told. */
+  charge({ batch, text }: ReconcileMessage): (() => void) | undefined {
+    const bytes = PARSED * bytesOf(text);
+    if (this.#remembered.take(bytes)) return () => this.#remembered.give(bytes);
+    this.#toClient(errorMessage(this.#remembered.refusal("a `reconcile` was refused"), batch));
+    return undefined;
   }
 
   /**
    * Takes a batch in; an empty one is complete at once.
+   * @param done called once, when the batch is remembered no more
    * @returns what to send to each home, and the ids that the client has to upload because they have none.
    */
   begin(
     { batch, values, text }: ReconcileMessage,
     homes: ReadonlyMap<CoValueId, GroupId>,
+    done: () => void,
   ): { readonly toHomes: Map<GroupId, string>; readonly uploads: ReadonlySet<CoValueId> } {
     const parts = new Map<GroupId, (readonly [CoValueId, string])[]>();
     const uploads = new Set<CoValueId>();
@@ -40,7 +63,8 @@ export class Reconciles {
       else if (home) parts.set(home, [value]);
       else uploads.add(value[0]);
     }
-    this.#batches.set(batch, { parts, lost: new Set(), uploads });
+    this.#batches.get(batch)?.done();
+    this.#batches.set(batch, { parts, lost: new Set(), uploads, done });
     this.#finish();
     const whole = parts.size === 1 && uploads.size === 0;
     const toHomes = new Map<GroupId, string>();
@@ -85,9 +109,10 @@ export class Reconciles {
   }
 
   #finish(): void {
-    for (const [batch, { parts, uploads }] of this.#batches) {
+    for (const [batch, { parts, uploads, done }] of this.#batches) {
       if (parts.size > 0 || uploads.size > 0) continue;
       this.#batches.delete(batch);
+      done();
       this.#toClient(JSON.stringify({ action: "reconcile-ack", id: batch }));
     }
   }

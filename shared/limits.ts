@@ -54,6 +54,19 @@ export const LIMITS = {
    * other half is for caches, what sessions remember of followed values, and the frames that are being handled.
    */
   isolateBytes: 64 * 1024 * 1024,
+  /**
+   * What the sessions of an isolate may remember together: followed values, ids without a home, replica requests, open
+   * reconciliations. With the above and 20 MB of caches it leaves some for frames that are being handled. It is 110,000 followed
+   * values.
+   */
+  isolateRememberedBytes: 32 * 1024 * 1024,
+  /**
+   * The same for one session. 10,000 followed values of two writers in 30 groups are 3 MB, so that this is four times what
+   * a heavy client needs. Past it the client's message is refused; while little of the isolate is free, past a fair share.
+   */
+  rememberedBytes: 12 * 1024 * 1024,
+  /** What Sprites send is remembered all the same; past this the session ends. */
+  rememberedMaxBytes: 18 * 1024 * 1024,
   /** What may wait in one session, all its queues together. */
   sessionBytes: 24 * 1024 * 1024,
   /** Messages waiting for one upstream, content apart; what finds no room is repaired. */

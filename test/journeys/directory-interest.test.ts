@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { type EdgeHost, startEdgeHost } from "../../dev/edge-host.ts";
 import { freePort } from "../../dev/fleet/free-port.ts";
-import { type CoValueId, idFromHash } from "../../shared/ids.ts";
 import { DIRECTORY_SHARDS, shardOf } from "../../edge/directory.ts";
+import { type CoValueId, idFromHash } from "../../shared/ids.ts";
 import { until } from "../support/until.ts";
 import { openWire } from "../support/wire.ts";
 

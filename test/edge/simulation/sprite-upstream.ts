@@ -41,7 +41,9 @@ export class SpriteUpstream {
 
   receive(data: string): void {
     for (const text of data.split("\n")) {
-      const message: Sync = JSON.parse(text);
+      const message: Sync | { readonly action: undefined } = JSON.parse(text);
+      // What others see of a new value, and when, is not played here.
+      if (message.action === undefined) continue;
       this.#deps.onActivity();
       if (message.action === "reconcile") this.#deps.node.reconcile(this.peer, message);
       else if (message.action !== "reconcile-ack") this.#admission.admit(message);
