@@ -37,8 +37,9 @@ export class Reconciles {
   }
 
   /** @returns what gives the room for a batch back; `undefined`: there is none, and the client was told. */
-  charge({ batch, text }: ReconcileMessage): (() => void) | undefined {
-    const bytes = PARSED * bytesOf(text);
+  charge({ batch, values, text }: ReconcileMessage): (() => void) | undefined {
+    // An empty one is acknowledged at once: a client asks with it how far the edge is.
+    const bytes = values.length === 0 ? 0 : PARSED * bytesOf(text);
     if (this.#remembered.take(bytes)) return () => this.#remembered.give(bytes);
     this.#toClient(errorMessage(this.#remembered.refusal("a `reconcile` was refused"), batch));
     return undefined;
