@@ -4,6 +4,7 @@ import { type CoValueId, idFromHash } from "../../shared/ids.ts";
 import { type Client, startClient } from "../support/client.ts";
 import { someWriter } from "../support/many-values.ts";
 import { startTestStack, type TestStack } from "../support/test-stack.ts";
+import { until } from "../support/until.ts";
 import { openWire, type Wire } from "../support/wire.ts";
 
 /** What an isolate has on Cloudflare; past it V8 ends the process, and with it all sessions of this test. */
@@ -109,6 +110,33 @@ describe("an isolate of 128 MB in which strangers want much to be remembered", (
     expect(refused(wire).length).toBeGreaterThan(80);
     await honestIsWell("while reconciliations are refused");
     await wire.close();
+  }, 120_000);
+
+  test("sockets that came first and took all there is end with 1013 when others find no room, and only those", async () => {
+    const greedy = async () => {
+      const writer = someWriter();
+      let names = 0;
+      return flood(14, () => {
+        const sessions: Record<string, number> = {};
+        // About a megabyte of the heap. Of digits that are in base58.
+        for (let n = 0; n < 5_000; n++) sessions[`${writer}${String(names++).replaceAll("0", "z")}`] = 1;
+        return { action: "load", id: someId(), header: false, sessions };
+      });
+    };
+    const wires: Wire[] = [];
+    const longest = await longestWaitDuring(
+      (async () => {
+        for (let n = 0; n < 8; n++) wires.push(await greedy());
+        await until(() => wires.some((wire) => wire.closed() === 1013), { what: "the largest being closed" });
+      })(),
+    );
+    console.log(`the first take all: an honest load waited for ${longest.toFixed(0)} ms at most`);
+    expect(longest).toBeLessThan(LONGEST_MS);
+    expect(wires.map((wire) => wire.closed()).filter((code) => code !== 1013 && code !== undefined)).toEqual(
+      [],
+    );
+    await honestIsWell("beside those that took all");
+    await Promise.all(wires.map((wire) => wire.close()));
   }, 120_000);
 
   test("12 sockets that want 10,000 unknown ids to be remembered share what there is, and others find room", async () => {
