@@ -12,8 +12,8 @@ import { openWire } from "../support/wire.ts";
 const SHARD = "dir:v1:3";
 const SOCKETS = 30;
 const IDS = 10_000;
-/** Generous: it took four seconds while each socket that left read all the rows of all the others. */
-const LONGEST_MS = 2_000;
+/** Generous: on a quiet machine it took 4.2 s while each that left read the rows of all the others, and takes 0.1 s now. */
+const LONGEST_MS = 3_000;
 
 const someId = () => idFromHash(randomBytes(19));
 
