@@ -1,3 +1,4 @@
+import { SpriteSyncError } from "../shared/errors.ts";
 import { emptyKnownState, knownStateMessage } from "../shared/known-state.ts";
 import { LIMITS } from "../shared/limits.ts";
 import { Budget, type Outer } from "./budget.ts";
@@ -52,6 +53,13 @@ export class ClientFlow {
   get isHopeless(): boolean {
     if (!this.#clogged) return false;
     return this.#flow.stalledMs >= LIMITS.stalledMs || this.unread > this.#deps.bounds.clientUnreadMaxBytes;
+  }
+
+  /** Why the session has to end, if it has to. */
+  get fault(): SpriteSyncError | undefined {
+    return this.isHopeless
+      ? new SpriteSyncError("overloaded", "the client does not read what it is sent")
+      : undefined;
   }
 
   send(frame: string): void {

@@ -3,17 +3,27 @@ import { isCoValueId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { ShardApi } from "./directory.ts";
 import type { Env } from "./env.ts";
+import { Watchers } from "./watchers.ts";
 
 /** SQLite in Durable Objects binds at most 100 parameters to a statement (facts/cloudflare §2.4). */
 const PARAMETERS = 100;
+
+/** Tells a session that what it said on this socket is not remembered any more. */
+const FORGOT = JSON.stringify({ forgot: true });
 
 /**
  * One shard of the directory: CoValue id → home group, written once and never changed.
  *
  * Sessions whose client asked for an id that has no home hold a hibernatable socket here and are told when it gets one.
+ *
+ * 1. What they wait for is kept in memory only: no stranger's interest makes a row, and none is left when a session, an
+ *    isolate or this object ends.
+ * 2. Sockets outlive this object's memory. One that begins and finds sockets has forgotten what was said on them, and says
+ *    so; each session tells it again. An id that got its home meanwhile is answered then, so that no news is lost.
  */
 export class DirectoryShard extends DurableObject<Env> implements ShardApi {
   readonly #sql: SqlStorage;
+  readonly #watchers = new Watchers(LIMITS.wantedPerShard, (watcher) => this.#send(watcher, FORGOT));
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -21,9 +31,9 @@ export class DirectoryShard extends DurableObject<Env> implements ShardApi {
     this.#sql.exec(
       `CREATE TABLE IF NOT EXISTS homes (id TEXT PRIMARY KEY, home TEXT NOT NULL) WITHOUT ROWID`,
     );
-    this.#sql.exec(
-      `CREATE TABLE IF NOT EXISTS wants (id TEXT NOT NULL, watcher TEXT NOT NULL, PRIMARY KEY (id, watcher)) WITHOUT ROWID`,
-    );
+    // Rows of an earlier version: interest was durable, and that of a crashed isolate stayed.
+    this.#sql.exec(`DROP TABLE IF EXISTS wants`);
+    for (const socket of ctx.getWebSockets()) sendOn(socket, FORGOT);
   }
 
   /** The homes of those among `ids` that have one. */
@@ -64,16 +74,17 @@ export class DirectoryShard extends DurableObject<Env> implements ShardApi {
     const [watcher] = this.ctx.getTags(socket);
     if (!watcher) return;
     const placed = await this.lookup(ids);
+    const open: string[] = [];
     for (const id of ids) {
       const home = placed[id];
-      if (home) socket.send(placedMessage(id, home));
-      else this.#sql.exec(`INSERT INTO wants VALUES (?, ?) ON CONFLICT DO NOTHING`, id, watcher);
+      if (home) sendOn(socket, placedMessage(id, home));
+      else open.push(id);
     }
+    this.#watchers.add(watcher, open);
   }
 
   override webSocketClose(socket: WebSocket): void {
-    const [watcher] = this.ctx.getTags(socket);
-    if (watcher) this.#sql.exec(`DELETE FROM wants WHERE watcher = ?`, watcher);
+    this.webSocketError(socket);
     try {
       // The hibernation path does not answer a close by itself (facts/cloudflare §1.3).
       socket.close(1000, "");
@@ -82,20 +93,25 @@ export class DirectoryShard extends DurableObject<Env> implements ShardApi {
     }
   }
 
+  override webSocketError(socket: WebSocket): void {
+    const [watcher] = this.ctx.getTags(socket);
+    if (watcher) this.#watchers.leave(watcher);
+  }
+
   #tellWatchers(id: string, home: string): void {
-    for (const { watcher } of this.#sql
-      .exec<{ watcher: string }>(`SELECT watcher FROM wants WHERE id = ?`, id)
-      .toArray()) {
-      for (const socket of this.ctx.getWebSockets(watcher)) {
-        try {
-          socket.send(placedMessage(id, home));
-        } catch {
-          // Its close event, which removes its rows, is on the way.
-        }
-      }
-    }
-    // Also rows of watchers that vanished without a close event, in a crash of the object.
-    this.#sql.exec(`DELETE FROM wants WHERE id = ?`, id);
+    for (const watcher of this.#watchers.take(id)) this.#send(watcher, placedMessage(id, home));
+  }
+
+  #send(watcher: string, message: string): void {
+    for (const socket of this.ctx.getWebSockets(watcher)) sendOn(socket, message);
+  }
+}
+
+function sendOn(socket: WebSocket, message: string): void {
+  try {
+    socket.send(message);
+  } catch {
+    // Closing: its close event, which ends its interest, is on the way.
   }
 }
 

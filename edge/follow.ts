@@ -1,4 +1,3 @@
-import { SpriteSyncError } from "../shared/errors.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import {
   emptyKnownState,
@@ -10,7 +9,16 @@ import {
 } from "../shared/known-state.ts";
 import type { ContentMessage, KnownMessage, LoadMessage } from "../shared/messages.ts";
 import type { HomeFollows } from "./home-follows.ts";
-import { countsOf, covers, EMPTY_TALLY, isCovered, raised, type Tally, tallyOf } from "./tally.ts";
+import {
+  bytesOfTally,
+  countsOf,
+  covers,
+  EMPTY_TALLY,
+  isCovered,
+  raised,
+  type Tally,
+  tallyOf,
+} from "./tally.ts";
 import type { Piece } from "./unacknowledged.ts";
 import { Upload } from "./upload.ts";
 
@@ -52,6 +60,11 @@ export class Follow {
 
   get home(): GroupId {
     return this.#at.home;
+  }
+
+  /** What its known state takes in the heap, and was charged. */
+  get bytes(): number {
+    return bytesOfTally(this.#counts);
   }
 
   /** A copy. */
@@ -310,12 +323,16 @@ export class Follow {
 
   #replace({ header, sessions }: KnownState): void {
     this.#set(HEADER, header);
+    const before = this.bytes;
     this.#counts = tallyOf(sessions);
+    this.#at.remembered.charge(this.bytes - before, sessions);
   }
 
   #merge({ header, sessions }: KnownState): void {
     if (header) this.#set(HEADER, true);
+    const before = this.bytes;
     this.#counts = raised(this.#counts, sessions);
+    if (this.bytes !== before) this.#at.remembered.charge(this.bytes - before, sessions);
   }
 
   #isAheadOf({ header, sessions }: KnownState): boolean {
@@ -333,17 +350,4 @@ export class Follow {
   #set(flag: number, on: boolean): void {
     this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
   }
-}
-
-/** Only a client that has something can be ahead of the home: then the home is made to say what it has. */
-export function attachingLoad({ state, text }: LoadMessage): string {
-  const hasSome = state.header || Object.keys(state.sessions).length > 0;
-  return hasSome ? withReattach(text) : text;
-}
-
-/** A load with the member that makes a Sprite answer with a `known` first; the rest of the text stays as it is. */
-function withReattach(text: string): string {
-  const end = text.lastIndexOf("}");
-  if (end < 0) throw new SpriteSyncError("bad-message", "a load does not end with a brace");
-  return `${text.slice(0, end)},"reattach":true}`;
 }

@@ -2,18 +2,27 @@ import type { CoValueId, GroupId } from "../shared/ids.ts";
 import type { Budget } from "./budget.ts";
 import type { Follow } from "./follow.ts";
 import { HomeFollows } from "./home-follows.ts";
+import { COST, type Remembered } from "./remembered.ts";
 
 /** Everything that one session's client follows: by id, and by home. */
 export class Follows {
   readonly #create: (id: CoValueId, at: HomeFollows) => Follow;
   readonly #kept: Budget;
+  readonly #remembered: Remembered;
   readonly #byId = new Map<CoValueId, Follow>();
   readonly #byHome = new Map<GroupId, HomeFollows>();
 
-  /** @param kept for the content that homes have not acknowledged */
-  constructor(create: (id: CoValueId, at: HomeFollows) => Follow, kept: Budget) {
+  /**
+   * @param kept for the content that homes have not acknowledged
+   * @param remembered for the follows
+   */
+  constructor(
+    create: (id: CoValueId, at: HomeFollows) => Follow,
+    { kept, remembered }: { readonly kept: Budget; readonly remembered: Remembered },
+  ) {
     this.#create = create;
     this.#kept = kept;
+    this.#remembered = remembered;
   }
 
   get size(): number {
@@ -34,7 +43,7 @@ export class Follows {
   at(home: GroupId): HomeFollows {
     let at = this.#byHome.get(home);
     if (!at) {
-      at = new HomeFollows(home, this.#kept);
+      at = new HomeFollows(home, this.#kept, this.#remembered);
       this.#byHome.set(home, at);
     }
     return at;
@@ -45,6 +54,7 @@ export class Follows {
     let follow = this.#byId.get(id);
     if (!follow) {
       const at = this.at(home);
+      this.#remembered.charge(COST.follow);
       follow = this.#create(id, at);
       this.#byId.set(id, follow);
       at.add(follow);
@@ -56,6 +66,8 @@ export class Follows {
   end(id: CoValueId): void {
     const follow = this.#byId.get(id);
     this.#byId.delete(id);
-    if (follow) this.at(follow.home).remove(follow);
+    if (!follow) return;
+    this.#remembered.give(COST.follow + follow.bytes);
+    this.at(follow.home).remove(follow);
   }
 }

@@ -1,6 +1,7 @@
 import type { GroupId } from "../shared/ids.ts";
 import type { Budget } from "./budget.ts";
 import type { Follow } from "./follow.ts";
+import type { Remembered } from "./remembered.ts";
 import { Unacknowledged } from "./unacknowledged.ts";
 
 /**
@@ -14,12 +15,17 @@ export class HomeFollows {
   /** Follows whose replayed `load` has not been answered. */
   unanswered = 0;
   readonly unacknowledged: Unacknowledged;
+  readonly remembered: Remembered;
   // An array costs 8 bytes a follow and a Set about 35; nothing is removed but wrong guesses.
   readonly #follows: Follow[] = [];
 
-  /** @param kept for the content that its home has not acknowledged */
-  constructor(home: GroupId, kept: Budget) {
+  /**
+   * @param kept for the content that its home has not acknowledged
+   * @param remembered for what the follows hold
+   */
+  constructor(home: GroupId, kept: Budget, remembered: Remembered) {
     this.home = home;
+    this.remembered = remembered;
     this.unacknowledged = new Unacknowledged(kept);
   }
 

@@ -1,7 +1,8 @@
+import { SpriteSyncError } from "../shared/errors.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { knownStateMessage } from "../shared/known-state.ts";
 import type { ContentMessage, LoadMessage } from "../shared/messages.ts";
-import { attachingLoad, type Follow } from "./follow.ts";
+import type { Follow } from "./follow.ts";
 import type { Follows } from "./follows.ts";
 import type { Interests } from "./interests.ts";
 import type { Reconciles } from "./reconcile.ts";
@@ -85,4 +86,17 @@ export class HomeSender {
     }
     upstream.rest(boot);
   }
+}
+
+/** Only a client that has something can be ahead of the home: then the home is made to say what it has. */
+function attachingLoad({ state, text }: LoadMessage): string {
+  const hasSome = state.header || Object.keys(state.sessions).length > 0;
+  return hasSome ? withReattach(text) : text;
+}
+
+/** A load with the member that makes a Sprite answer with a `known` first; the rest of the text stays as it is. */
+function withReattach(text: string): string {
+  const end = text.lastIndexOf("}");
+  if (end < 0) throw new SpriteSyncError("bad-message", "a load does not end with a brace");
+  return `${text.slice(0, end)},"reattach":true}`;
 }

@@ -9,9 +9,11 @@ import {
 } from "../shared/known-state.ts";
 import type { ContentMessage, DoneMessage, KnownMessage, LoadMessage } from "../shared/messages.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
-import { type Budget, bytesOf, ownText } from "./budget.ts";
+import { type Budget, ownText } from "./budget.ts";
 import type { Directory } from "./directory.ts";
+import { bytesOfMessage } from "./message-bytes.ts";
 import { leaderOfContent, placeAll } from "./place.ts";
+import { COST, entryBytes, type Remembered } from "./remembered.ts";
 
 /** A client's message about one CoValue. */
 export type ValueMessage = LoadMessage | KnownMessage | ContentMessage | DoneMessage;
@@ -22,6 +24,8 @@ interface Waiting {
   dropped: KnownState | undefined;
   /** So was a question for a value that the client does not have: it would not ask again. */
   unasked: boolean;
+  /** Charged for all of this but the messages. */
+  remembered: number;
   /** Resolves when the home of this id has been found or given, or there surely is none. */
   settled: Promise<void>;
 }
@@ -38,6 +42,8 @@ export interface IntakeDeps {
   readonly pause: (attempt: number) => Promise<void>;
   /** For what waits; past it content is dropped and asked for again. */
   readonly pending: Budget;
+  /** For the rest of what is known of an id that waits; past it messages are refused. */
+  readonly remembered: Remembered;
 }
 
 /**
@@ -80,20 +86,46 @@ export class Intake {
   /** @returns whether this is the first message that waits for its id. */
   #hold(message: ValueMessage): boolean {
     const known = this.#waiting.get(message.id);
+    if (!known && !this.#deps.remembered.take(COST.waitingId)) {
+      this.#refuseFor(message);
+      return false;
+    }
     const waiting: Waiting = known ?? {
       messages: [],
       dropped: undefined,
       unasked: false,
+      remembered: COST.waitingId,
       settled: Promise.resolve(),
     };
     if (!known) this.#waiting.set(message.id, waiting);
     // What follows dropped content would leave a hole before it.
     const mayWait = message.action !== "content" || !waiting.dropped;
-    if (mayWait && this.#deps.pending.take(bytesOf(message.text))) {
+    if (mayWait && this.#deps.pending.take(bytesOfMessage(message))) {
       waiting.messages.push({ ...message, text: ownText(message.text) });
     } else if (isQuestion(message)) waiting.unasked = true;
-    else waiting.dropped = mergeKnownState(waiting.dropped ?? emptyKnownState(), reachOf(message));
+    else this.#drop(message, waiting);
     return !known;
+  }
+
+  #drop(message: ValueMessage, waiting: Waiting): void {
+    const reach = reachOf(message);
+    const bytes = entryBytes(Object.keys(reach.sessions));
+    if (!this.#deps.remembered.take(bytes, reach.sessions)) {
+      this.#refuseFor(message);
+      return;
+    }
+    waiting.remembered += bytes;
+    waiting.dropped = mergeKnownState(waiting.dropped ?? emptyKnownState(), reach);
+  }
+
+  #refuseFor(message: ValueMessage): void {
+    if (message.action === "known" && !message.state.header && !message.isCorrection) {
+      // The client has not what a reconciliation asked it for, which holds more memory than this message needs.
+      this.#deps.deliver(message, undefined);
+      return;
+    }
+    const what = `a \`${message.action}\` of ${message.id} was refused`;
+    this.#deps.refuse(message, this.#deps.remembered.refusal(what));
   }
 
   #start(ids: readonly CoValueId[]): void {
@@ -143,14 +175,15 @@ export class Intake {
   /** Something failed that should not: nothing of these ids waits any longer. */
   #giveUp(ids: readonly CoValueId[], error: unknown): void {
     for (const id of ids) {
-      const { messages = [] } = this.#waiting.get(id) ?? {};
+      const { messages = [], remembered = 0 } = this.#waiting.get(id) ?? {};
       this.#waiting.delete(id);
+      this.#deps.remembered.give(remembered);
       for (const message of messages) this.#refuse(message, error);
     }
   }
 
   #refuse(message: ValueMessage, error: unknown): void {
-    this.#deps.pending.give(bytesOf(message.text));
+    this.#deps.pending.give(bytesOfMessage(message));
     this.#deps.refuse(message, toSpriteSyncError(error, "bad-message"));
   }
 
@@ -165,17 +198,19 @@ export class Intake {
   }
 
   #release(id: CoValueId, home: GroupId | undefined): void {
-    const { messages = [], dropped, unasked = false } = this.#waiting.get(id) ?? {};
+    const { messages = [], dropped, unasked = false, remembered = 0 } = this.#waiting.get(id) ?? {};
     this.#waiting.delete(id);
+    this.#deps.remembered.give(remembered);
     for (const [index, message] of messages.entries()) {
       if (!home && hasHeader(message)) {
         // It came after the question was asked: with it the id can be placed.
         const rest = messages.slice(index);
-        this.#waiting.set(id, { messages: rest, dropped, unasked, settled: Promise.resolve() });
+        this.#deps.remembered.charge(remembered);
+        this.#waiting.set(id, { messages: rest, dropped, unasked, remembered, settled: Promise.resolve() });
         this.#start([id]);
         return;
       }
-      this.#deps.pending.give(bytesOf(message.text));
+      this.#deps.pending.give(bytesOfMessage(message));
       this.#deps.deliver(message, home);
     }
     if (dropped) this.#deps.dropped(id, home, dropped);

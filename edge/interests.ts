@@ -1,14 +1,24 @@
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 
+import { COST, type Remembered } from "./remembered.ts";
+
 const NOBODY: ReadonlySet<GroupId> = new Set();
 
 /** Which Sprites, besides its home, hold or asked this session's client for a value: they keep a replica of it. */
 export class Interests {
+  readonly #remembered: Remembered;
   readonly #sprites = new Map<CoValueId, Set<GroupId>>();
   readonly #doubtful = new Set<GroupId>();
 
+  constructor(remembered: Remembered) {
+    this.#remembered = remembered;
+  }
+
+  /** Without room nothing is remembered: the Sprite does not get what the client sends of the value. */
   add(id: CoValueId, sprite: GroupId): void {
     const sprites = this.#sprites.get(id);
+    if (sprites?.has(sprite)) return;
+    if (!this.#remembered.take(COST.interestedSprite + (sprites ? 0 : COST.interest))) return;
     if (sprites) sprites.add(sprite);
     else this.#sprites.set(id, new Set([sprite]));
   }
@@ -32,8 +42,10 @@ export class Interests {
   forget(sprite: GroupId): void {
     this.#doubtful.delete(sprite);
     for (const [id, sprites] of this.#sprites) {
-      sprites.delete(sprite);
-      if (sprites.size === 0) this.#sprites.delete(id);
+      if (sprites.delete(sprite)) this.#remembered.give(COST.interestedSprite);
+      if (sprites.size > 0) continue;
+      this.#sprites.delete(id);
+      this.#remembered.give(COST.interest);
     }
   }
 }

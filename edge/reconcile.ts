@@ -1,7 +1,13 @@
+import { errorMessage } from "../shared/control.ts";
 import { SpriteSyncError } from "../shared/errors.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { ReconcileMessage } from "../shared/messages.ts";
+import { bytesOf } from "./budget.ts";
+import type { Remembered } from "./remembered.ts";
+
+/** A batch in memory for each byte of its text: 112 characters an id, whose pair, part and look-up take 200 bytes. */
+const PARSED = 3;
 
 interface Batch {
   readonly id: string;
@@ -11,6 +17,8 @@ interface Batch {
   readonly lost: Set<GroupId>;
   /** Ids without a home: the client was asked to upload them, and their homes have not acknowledged yet. */
   readonly uploads: Set<CoValueId>;
+  /** Gives back what was charged for the batch. */
+  readonly done: () => void;
 }
 
 /**
@@ -24,10 +32,24 @@ export class Reconciles {
   /** Batches whose homes are being looked up. */
   readonly #announced = new Set<string>();
   readonly #toClient: (message: string) => void;
+  readonly #remembered: Remembered;
 
-  /** @param toClient gets the acknowledgement of each batch once, when nothing of it is missing any more. */
-  constructor(toClient: (message: string) => void) {
+  /**
+   * @param toClient gets the acknowledgement of each batch once, when nothing of it is missing any more.
+   * @param remembered for the batches
+   */
+  constructor(toClient: (message: string) => void, remembered: Remembered) {
     this.#toClient = toClient;
+    this.#remembered = remembered;
+  }
+
+  /** @returns what gives the room for a batch back; `undefined`: there is none, and the client was told. */
+  charge({ batch, values, text }: ReconcileMessage): (() => void) | undefined {
+    // An empty one is acknowledged at once: a client asks with it how far the edge is.
+    const bytes = values.length === 0 ? 0 : PARSED * bytesOf(text);
+    if (this.#remembered.take(bytes)) return () => this.#remembered.give(bytes);
+    this.#toClient(errorMessage(this.#remembered.refusal("a `reconcile` was refused"), batch));
+    return undefined;
   }
 
   /**
@@ -58,11 +80,13 @@ export class Reconciles {
 
   /**
    * Takes a batch in.
+   * @param done called once, when the batch is remembered no more
    * @returns what to send to each home, and the ids that the client has to upload because they have none.
    */
   begin(
     { batch, values, text }: ReconcileMessage,
     homes: ReadonlyMap<CoValueId, GroupId>,
+    done: () => void,
   ): { readonly toHomes: Map<GroupId, string>; readonly uploads: ReadonlySet<CoValueId> } {
     const parts = new Map<GroupId, (readonly [CoValueId, string])[]>();
     const uploads = new Set<CoValueId>();
@@ -74,7 +98,7 @@ export class Reconciles {
       else uploads.add(value[0]);
     }
     this.#announced.delete(batch);
-    const begun: Batch = { id: batch, parts, lost: new Set(), uploads };
+    const begun: Batch = { id: batch, parts, lost: new Set(), uploads, done };
     this.#batches.set(batch, begun);
     this.#finish(begun);
     const whole = parts.size === 1 && uploads.size === 0;
@@ -117,9 +141,10 @@ export class Reconciles {
     return false;
   }
 
-  #finish({ id, parts, uploads }: Batch): void {
+  #finish({ id, parts, uploads, done }: Batch): void {
     if (parts.size > 0 || uploads.size > 0) return;
     this.#batches.delete(id);
+    done();
     this.#toClient(ackMessage(id));
   }
 }

@@ -6,6 +6,7 @@ import type { Follow } from "./follow.ts";
 import type { HomeFollows } from "./home-follows.ts";
 import type { ValueMessage } from "./intake.ts";
 import type { Interests } from "./interests.ts";
+import type { Remembered } from "./remembered.ts";
 import type { SleepCheckDeps } from "./sleep-check.ts";
 import type { Piece } from "./unacknowledged.ts";
 
@@ -46,6 +47,8 @@ export interface RouterDeps {
   readonly unacknowledged: Budget;
   /** For what waits for the directory, or to hear whether a home has to be woken. */
   readonly pending: Budget;
+  /** For what this session keeps in memory as long as its client stays. */
+  readonly remembered: Remembered;
   readonly interests: Interests;
   readonly newFollow: (id: CoValueId, at: HomeFollows) => Follow;
 }

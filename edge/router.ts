@@ -3,7 +3,6 @@ import { BadMessages } from "../shared/bad-messages.ts";
 import { errorMessage, parseError } from "../shared/control.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { emptyKnownState, type KnownState, knownStateMessage } from "../shared/known-state.ts";
-import { LIMITS } from "../shared/limits.ts";
 import {
   type ContentMessage,
   type KnownMessage,
@@ -19,8 +18,10 @@ import { HomeSender } from "./home-sender.ts";
 import { Intake, type ValueMessage } from "./intake.ts";
 import type { Interests } from "./interests.ts";
 import { Reconciles } from "./reconcile.ts";
+import { refusalOf } from "./refusal.ts";
 import type { RouterDeps } from "./router-deps.ts";
 import type { Piece } from "./unacknowledged.ts";
+import { UnknownIds } from "./unknown-ids.ts";
 
 /**
  * Decides where each message of one session goes (design §3). Knows no socket and no timer.
@@ -37,10 +38,9 @@ export class Router {
   readonly #intake: Intake;
   readonly #follows: Follows;
   readonly #interests: Interests;
-  readonly #companions = new Companions();
+  readonly #companions: Companions;
   readonly #bad = new BadMessages();
-  /** What the client has of the ids that it asked for and nobody has created yet. */
-  readonly #unknown = new Map<CoValueId, KnownState>();
+  readonly #unknown: UnknownIds;
   readonly #reconciles: Reconciles;
   readonly #send: HomeSender;
   /** Follows whose home is only guessed: the Sprite that sent content of a value this isolate had not met. */
@@ -49,14 +49,18 @@ export class Router {
   constructor(deps: RouterDeps) {
     this.#deps = deps;
     this.#interests = deps.interests;
-    this.#follows = new Follows(deps.newFollow, deps.unacknowledged);
-    this.#reconciles = new Reconciles(deps.toClient);
+    const { remembered, unacknowledged: kept } = deps;
+    this.#companions = new Companions(remembered);
+    this.#unknown = new UnknownIds(deps);
+    this.#follows = new Follows(deps.newFollow, { kept, remembered });
+    this.#reconciles = new Reconciles(deps.toClient, remembered);
     this.#send = new HomeSender({ ...deps, follows: this.#follows, reconciles: this.#reconciles });
     this.#intake = new Intake({
       directory: deps.directory,
       policy: deps.policy,
       pause: deps.pause,
       pending: deps.pending,
+      remembered,
       deliver: (message, home) => (home ? this.#toHome(message, home) : this.#homeless(message)),
       refuse: (message, error) => deps.toClient(errorMessage(error, message.id)),
       dropped: (id, home, state) => this.#missing(id, home, state),
@@ -174,6 +178,11 @@ export class Router {
 
   #toHome(message: ValueMessage, home: GroupId): void {
     this.#unknown.delete(message.id);
+    const refusal = refusalOf(message, this.#deps.remembered, this.#follows.get(message.id) !== undefined);
+    if (refusal) {
+      this.#deps.toClient(errorMessage(refusal, message.id));
+      return;
+    }
     this.#livesAt(message.id, home);
     switch (message.action) {
       case "load":
@@ -241,10 +250,7 @@ export class Router {
   /** A message about an id that has no home, and that does not give it one. */
   #homeless(message: ValueMessage): void {
     if (message.action === "load") {
-      if (this.#unknown.size < LIMITS.wantedPerSession) this.#unknown.set(message.id, message.state);
-      this.#deps.toClient(knownStateMessage("known", message.id, emptyKnownState()));
-      // A client that has the value will upload it now; only one that lacks it waits for somebody else to.
-      if (!message.state.header && this.#unknown.has(message.id)) this.#deps.want(message.id);
+      this.#unknown.asked(message);
     } else if (message.action === "content") this.#askForAll(message.id);
     else if (message.action === "known") {
       // A Sprite may have asked for a dependency that was never uploaded: it hears what the client has.
@@ -340,15 +346,17 @@ export class Router {
   }
 
   async #reconcile(message: ReconcileMessage): Promise<void> {
+    const done = this.#reconciles.charge(message);
+    if (!done) return this.#reconciles.forget(message.batch);
     const { homes, unreachable } = await lookupPatiently(
       this.#deps,
       message.values.map(([id]) => id),
     );
     if (unreachable.size > 0) {
       this.#reconciles.forget(message.batch);
-      return;
+      return done();
     }
-    const { toHomes, uploads } = this.#reconciles.begin(message, homes);
+    const { toHomes, uploads } = this.#reconciles.begin(message, homes, done);
     for (const id of uploads) this.#deps.toClient(knownStateMessage("load", id, emptyKnownState()));
     for (const [home, text] of toHomes) this.#send.message(home, text);
   }

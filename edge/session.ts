@@ -1,6 +1,6 @@
 import pLimit from "p-limit";
 import { errorMessage, pingMessage, type SpriteState, spriteMessage } from "../shared/control.ts";
-import { ERROR_TABLE, SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
+import { ERROR_TABLE, type SpriteSyncError, toSpriteSyncError } from "../shared/errors.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { CLOSE, LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
@@ -14,10 +14,12 @@ import { type DrainNote, readDrainNote } from "./drain.ts";
 import { Follow } from "./follow.ts";
 import { Inbox } from "./inbox.ts";
 import { Interests } from "./interests.ts";
-import { type Account, type IsolateBudget, isolateBudget } from "./isolate-budget.ts";
+import { type IsolateMemory, isolateMemory } from "./isolate-budget.ts";
 import { Outbox } from "./outbox.ts";
+import { COST } from "./remembered.ts";
 import { Retirement } from "./retirement.ts";
 import { Router } from "./router.ts";
+import { SessionMemory } from "./session-memory.ts";
 import type { SleepCheckDeps } from "./sleep-check.ts";
 import { Upstream } from "./upstream.ts";
 import type { SpriteSocket } from "./upstream-deps.ts";
@@ -47,7 +49,7 @@ export interface SessionDeps {
   readonly clock?: Clock;
   readonly bounds?: Bounds;
   /** What this session shares its isolate's memory with. */
-  readonly isolate?: IsolateBudget;
+  readonly isolate?: IsolateMemory;
   /** What this session has used of its invocation; whoever makes subrequests for it counts them here. */
   readonly wear?: Wear;
   /** Which sessions an operator wants to go. */
@@ -57,7 +59,7 @@ export interface SessionDeps {
   readonly onEnd: () => void;
 }
 
-/** How much a session lets wait; see {@link LIMITS}. */
+/** How much a session lets wait, and remembers; see {@link LIMITS}. */
 export type Bounds = Readonly<
   Record<
     | "sessionBytes"
@@ -67,7 +69,9 @@ export type Bounds = Readonly<
     | "clientUnreadBytes"
     | "clientUnreadMaxBytes"
     | "spriteUnreadBytes"
-    | "markBytes",
+    | "markBytes"
+    | "rememberedBytes"
+    | "rememberedMaxBytes",
     number
   >
 >;
@@ -117,8 +121,7 @@ export class Session {
   readonly #clock: Clock;
   readonly #bounds: Bounds;
   readonly #parts: SessionParts;
-  readonly #account: Account;
-  readonly #budget: Budget;
+  readonly #memory: SessionMemory;
   readonly #flow: ClientFlow;
   readonly #wear: Wear;
   readonly #retirement: Retirement;
@@ -131,14 +134,14 @@ export class Session {
     this.#clock = deps.clock ?? systemClock;
     this.#bounds = deps.bounds ?? LIMITS;
     this.#parts = deps.parts ?? { Follow, Upstream, Interests };
-    this.#account = (deps.isolate ?? isolateBudget).open(this.#clock.now());
-    this.#budget = new Budget(this.#bounds.sessionBytes, this.#account);
+    this.#memory = new SessionMemory(this.#bounds, deps.isolate ?? isolateMemory, this.#clock.now());
+    const { remembered, waiting } = this.#memory;
     this.#flow = new ClientFlow({
       send: (frame) => this.#ended || deps.client.send(frame),
       reply: (message) => this.#outbox.push(message),
       onChange: () => this.#clogChanged(),
       bounds: this.#bounds,
-      around: this.#budget,
+      around: waiting,
       clock: this.#clock,
     });
     this.#wear = deps.wear ?? new Wear();
@@ -166,11 +169,12 @@ export class Session {
       },
       want: (id) => this.#wants.add(id),
       pause: this.#pause,
-      unacknowledged: new Budget(this.#bounds.unacknowledgedBytes, this.#budget),
-      pending: new Budget(this.#bounds.sessionPendingBytes, this.#budget),
+      unacknowledged: new Budget(this.#bounds.unacknowledgedBytes, waiting),
+      pending: new Budget(this.#bounds.sessionPendingBytes, waiting),
       clientAcked: (batch) => this.#flow.answered(batch),
       isAboutMark: (message) => this.#flow.takes(message),
-      interests: new this.#parts.Interests(),
+      remembered,
+      interests: new this.#parts.Interests(remembered),
       newFollow: (id, at) => new this.#parts.Follow(id, at),
     });
     this.#inbox = new Inbox({
@@ -178,10 +182,11 @@ export class Session {
         this.#router.clientMessages(texts);
         this.#moved();
         this.#wear.frame(chars, texts.length);
+        if (this.#memory.fault) throw this.#memory.fault;
       },
       onFault: (error) => this.#clientFault(error),
       later: (ms, action) => this.#later(ms, action),
-      budget: this.#budget,
+      budget: new Budget(this.#bounds.sessionBytes, waiting),
     });
     this.#tick();
   }
@@ -221,16 +226,17 @@ export class Session {
     for (const cancel of [...this.#cancels]) cancel();
     for (const upstream of this.#upstreams.values()) upstream.close();
     this.#wants.close();
-    this.#account.close();
+    this.#memory.close();
     this.#deps.onEnd();
     this.#deps.log.info({ sprites: this.#upstreams.size, followed: this.#router.followed }, "session ended");
   }
 
   #tick(): void {
-    this.#account.seenAt = this.#clock.now();
+    this.#memory.seen(this.#clock.now());
     this.#outbox.push(pingMessage(this.#clock.now(), this.#deps.dc));
-    if (this.#flow.isHopeless) {
-      this.#hangUp(new SpriteSyncError("overloaded", "the client does not read what it is sent"));
+    const fault = this.#flow.fault ?? this.#memory.fault;
+    if (fault) {
+      this.#hangUp(fault);
       return;
     }
     const retires = this.#retirement.due(this.#isQuiet);
@@ -282,6 +288,7 @@ export class Session {
 
   #newUpstream(home: GroupId): Upstream {
     const { dial, watch, log } = this.#deps;
+    this.#memory.remembered.charge(COST.upstream);
     return new this.#parts.Upstream(home, {
       dial: (of, fresh) => this.#slots(() => dial(of, fresh)),
       watch: (of, boot, onAwake) => watch(of, boot, onAwake, this.#pause),
@@ -301,8 +308,8 @@ export class Session {
       now: this.#clock.now,
       later: (ms, action) => this.#later(ms, action),
       random: this.#clock.random,
-      queue: new Budget(this.#bounds.upstreamQueueBytes, this.#budget),
-      flight: new Budget(this.#bounds.spriteUnreadBytes, this.#budget),
+      queue: new Budget(this.#bounds.upstreamQueueBytes, this.#memory.waiting),
+      flight: new Budget(this.#bounds.spriteUnreadBytes, this.#memory.waiting),
       unreadBytes: this.#bounds.spriteUnreadBytes,
       markBytes: this.#bounds.markBytes,
       log,

@@ -1,7 +1,8 @@
 import { type DigestRecord, recordOf } from "../shared/digest.ts";
 import type { GroupId } from "../shared/ids.ts";
 import type { LoadMessage } from "../shared/messages.ts";
-import { type Budget, bytesOf } from "./budget.ts";
+import type { Budget } from "./budget.ts";
+import { bytesOfMessage } from "./message-bytes.ts";
 
 export interface SleepCheckDeps {
   /** Asks the home's coordinator: the awake period that ended, or `undefined` when the Sprite itself has to be asked. */
@@ -40,7 +41,7 @@ export class SleepCheck {
 
   /** @returns whether the load is held; if not, there is no room for it. */
   hold(home: GroupId, load: LoadMessage): boolean {
-    if (!this.#deps.held.take(bytesOf(load.text))) return false;
+    if (!this.#deps.held.take(bytesOfMessage(load))) return false;
     const held = this.#homes.get(home);
     if (held) {
       held.next.push(load);
@@ -79,7 +80,7 @@ export class SleepCheck {
   }
 
   #freed(loads: readonly LoadMessage[]): readonly LoadMessage[] {
-    for (const { text } of loads) this.#deps.held.give(bytesOf(text));
+    for (const load of loads) this.#deps.held.give(bytesOfMessage(load));
     return loads;
   }
 }

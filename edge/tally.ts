@@ -1,4 +1,5 @@
 import type { CoSessions } from "../shared/known-state.ts";
+import { COST } from "./remembered.ts";
 
 /**
  * Transaction counts by coSession, for keeping many of them: `[id, count, id, count, …]` for a value of few writers, a
@@ -11,6 +12,11 @@ export type Tally = readonly (string | number)[] | ReadonlyMap<string, number>;
 const LIST_WRITERS = 8;
 
 export const EMPTY_TALLY: Tally = [];
+
+/** Bytes of heap for a tally, the ids in it apart, which V8 keeps once for all. */
+export function bytesOfTally(tally: Tally): number {
+  return isMap(tally) ? tally.size * COST.mapEntry : tally.length * (COST.listEntry / 2);
+}
 
 export function tallyOf(counts: CoSessions): Tally {
   const ids = Object.keys(counts);

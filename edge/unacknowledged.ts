@@ -1,8 +1,9 @@
 import type { CoSessions } from "../shared/known-state.ts";
 import type { ContentMessage } from "../shared/messages.ts";
-import { type Budget, bytesOf, ownText } from "./budget.ts";
+import { type Budget, ownText } from "./budget.ts";
+import { bytesOfMessage } from "./message-bytes.ts";
 
-/** What a piece costs in memory besides its text: itself, its counts, its places in two lists. */
+/** What a piece costs in memory besides its message: itself, and its places in two lists. */
 const PIECE_BYTES = 256;
 
 /** One content message of the client on its way to its home. */
@@ -35,7 +36,8 @@ export class Unacknowledged {
     this.#budget = budget;
   }
 
-  add({ header, starts, reaches, text }: ContentMessage): Piece {
+  add(message: ContentMessage): Piece {
+    const { header, starts, reaches, text } = message;
     const piece: Piece = {
       header: header !== undefined,
       starts,
@@ -44,7 +46,7 @@ export class Unacknowledged {
       bytes: 0,
       queued: false,
     };
-    const bytes = bytesOf(text) + PIECE_BYTES;
+    const bytes = bytesOfMessage(message) + PIECE_BYTES;
     if (this.#budget.take(bytes)) {
       piece.text = ownText(text);
       piece.bytes = bytes;

@@ -17,7 +17,10 @@ interface Shard {
   readonly line: Hotline;
 }
 
-/** The ids without a home that a session's client waits for: one hotline to each shard that is asked. */
+/**
+ * The ids without a home that a session's client waits for: one hotline to each shard that is asked. A shard keeps them in
+ * memory only. They are told again when the line was opened again, and when the shard says that it forgot.
+ */
 export class Wants {
   readonly #deps: WantsDeps;
   readonly #shards = new Map<string, Shard>();
@@ -41,7 +44,10 @@ export class Wants {
     const line = new Hotline({
       connect: () => this.#deps.connect(name),
       onOpen: (send) => send(wantMessage(ids)),
-      onMessage: (text) => this.#placed(ids, text),
+      onMessage: (text) => {
+        if (!isForgotten(text)) this.#placed(ids, text);
+        else void later.ask([...ids].map((id) => [id, undefined]));
+      },
       pause: this.#deps.pause,
     });
     const later = new ShardQueue<CoValueId, undefined>(async (more) => {
@@ -60,6 +66,12 @@ export class Wants {
     if (isCoValueId(placed) && isCoValueId(home) && ids.delete(placed))
       this.#deps.onPlaced(placed, asHome(home));
   }
+}
+
+/** The shard was out of memory, hibernating, or others had to have room: it has forgotten what was said on this line. */
+function isForgotten(text: string): boolean {
+  const { forgot } = JSON.parse(text) as { forgot?: unknown };
+  return forgot === true;
 }
 
 function wantMessage(ids: Iterable<CoValueId>): string {

@@ -78,6 +78,19 @@ export const LIMITS = {
    * other half is for caches, what sessions remember of followed values, and the frames that are being handled.
    */
   isolateBytes: 64 * 1024 * 1024,
+  /**
+   * What the sessions of an isolate may remember together: followed values, ids without a home, replica requests, open
+   * reconciliations. With the above and 20 MB of caches it leaves some for frames that are being handled. It is 110,000 followed
+   * values.
+   */
+  isolateRememberedBytes: 32 * 1024 * 1024,
+  /**
+   * The same for one session. 10,000 followed values of two writers in 30 groups are 3 MB, so that this is four times what
+   * a heavy client needs. Past it the client's message is refused; while little of the isolate is free, past a fair share.
+   */
+  rememberedBytes: 12 * 1024 * 1024,
+  /** What Sprites send is remembered all the same; past this the session ends. */
+  rememberedMaxBytes: 18 * 1024 * 1024,
   /** What may wait in one session, all its queues together. */
   sessionBytes: 24 * 1024 * 1024,
   /** Messages waiting for one upstream, content apart; what finds no room is repaired. */
@@ -107,8 +120,13 @@ export const LIMITS = {
   stalledMs: 120_000,
   /** A session that gives no sign for so long was ended by workerd without a word; it gives one every `pingIntervalMs`. */
   forgetSessionMs: 60_000,
-  /** Ids without a home that one session may wait for; the shards keep a row for each. */
+  /** Ids without a home that one session may wait for; their shards keep them in memory. */
   wantedPerSession: 10_000,
+  /**
+   * The same of all sessions together at one shard: about 320 bytes each, a quarter of the 128 MB that an object has. More than
+   * is left of it no session gets, see `Watchers`.
+   */
+  wantedPerShard: 100_000,
 
   /** Directory entries cached in one isolate: about 200 B each, so 20 MB of the 128 MB that an isolate has. */
   directoryCacheEntries: 100_000,

@@ -5,6 +5,7 @@ import { asHome, type CoValueId } from "../../shared/ids.ts";
 import type { KnownState } from "../../shared/known-state.ts";
 import { type LoadMessage, parseMessage } from "../../shared/messages.ts";
 import { loadOf, manyIds, someWriter } from "../../test/support/many-values.ts";
+import { newRemembered } from "../../test/support/remembered.ts";
 import { usedHeap } from "../../test/support/used-heap.ts";
 import type { Table } from "../table.ts";
 
@@ -43,7 +44,10 @@ function bytesEach(texts: readonly string[], keep: (texts: readonly string[]) =>
 
 function followAll(texts: readonly string[]): Follows {
   const [home = "" as CoValueId] = manyIds(1);
-  const follows = new Follows((id, at) => new Follow(id, at), new Budget(0));
+  const follows = new Follows((id, at) => new Follow(id, at), {
+    kept: new Budget(0),
+    remembered: newRemembered(),
+  });
   for (const text of texts) {
     const message = parseMessage(text) as LoadMessage;
     const follow = follows.begin(message.id, asHome(home));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Budget, bytesOf, ownText } from "../../edge/budget.ts";
-import { IsolateBudget } from "../../edge/isolate-budget.ts";
+import { IsolateBudget, SHARE_REMEMBERED, SHARE_WAITING } from "../../edge/isolate-budget.ts";
 import { usedHeap } from "../support/used-heap.ts";
 
 describe("a budget", () => {
@@ -29,16 +29,59 @@ describe("a budget", () => {
 
 describe("an isolate", () => {
   test("bounds its sessions together", () => {
-    const isolate = new IsolateBudget(100, 1_000);
+    const isolate = new IsolateBudget(100, 1_000, SHARE_WAITING);
     const [one, other] = [new Budget(80, isolate.open(0)), new Budget(80, isolate.open(0))];
     expect(one.take(80)).toBe(true);
     expect(other.take(21)).toBe(false);
-    expect(other.take(20)).toBe(true);
-    expect(isolate.used).toBe(100);
+    expect(other.take(17)).toBe(true);
+    expect(isolate.used).toBe(97);
+  });
+
+  test("lets one session use half of what all may remember, and keeps as much for the next as each of many has", () => {
+    const isolate = new IsolateBudget(1_000, 1_000, SHARE_REMEMBERED);
+    const greedy = Array.from({ length: 9 }, () => isolate.open(0));
+    for (let round = 0; round < 1_000; round++) {
+      for (const account of greedy) if (account.fits(1)) account.charge(1);
+    }
+    expect(greedy.map(({ used }) => used)).toEqual(Array(9).fill(100));
+    expect(isolate.open(0).fits(50)).toBe(true);
+  });
+
+  test("makes the largest session end for one that has less than half of that, and no other", () => {
+    const isolate = new IsolateBudget(1_000, 1_000, SHARE_REMEMBERED);
+    const [large, middle, small] = [isolate.open(0), isolate.open(0), isolate.open(0)];
+    large.charge(500);
+    middle.charge(250);
+    expect(small.fits(126)).toBe(true);
+    expect([large.isEvicted, middle.isEvicted, small.isEvicted]).toEqual([true, false, false]);
+    expect(isolate.used).toBe(250);
+    // It does not begin again before its socket is closed, and what it gives back is not counted twice.
+    expect(large.fits(1)).toBe(false);
+    large.give(500);
+    expect(isolate.used).toBe(250);
+  });
+
+  test("refuses the one who asks when it is the largest itself, or nearly", () => {
+    const isolate = new IsolateBudget(1_000, 1_000, SHARE_REMEMBERED);
+    const [large, middle] = [isolate.open(0), isolate.open(0)];
+    large.charge(500);
+    expect(middle.fits(251)).toBe(false);
+    expect(large.fits(1)).toBe(false);
+    expect(large.isEvicted).toBe(false);
+  });
+
+  test("lets no session end for what only waits: the others' shares are smaller, and a small one finds room", () => {
+    const isolate = new IsolateBudget(1_000, 1_000, SHARE_WAITING);
+    const greedy = Array.from({ length: 9 }, () => isolate.open(0));
+    for (let round = 0; round < 1_000; round++) {
+      for (const account of greedy) if (account.fits(1)) account.charge(1);
+    }
+    expect(isolate.open(0).fits(10)).toBe(true);
+    expect(greedy.every(({ isEvicted }) => !isEvicted)).toBe(true);
   });
 
   test("gets back what a session had that has ended, once", () => {
-    const isolate = new IsolateBudget(100, 1_000);
+    const isolate = new IsolateBudget(100, 1_000, SHARE_WAITING);
     const account = isolate.open(0);
     const budget = new Budget(100, account);
     budget.take(60);
@@ -48,14 +91,14 @@ describe("an isolate", () => {
   });
 
   test("forgets what a session had that workerd ended without a word", () => {
-    const isolate = new IsolateBudget(100, 1_000);
-    new Budget(100, isolate.open(0)).take(100);
+    const isolate = new IsolateBudget(100, 1_000, SHARE_WAITING);
+    new Budget(100, isolate.open(0)).take(88);
     const account = isolate.open(900);
     const budget = new Budget(100, account);
-    expect(budget.take(1)).toBe(false);
+    expect(budget.take(13)).toBe(false);
     account.seenAt = 1_001;
-    expect(budget.take(1)).toBe(true);
-    expect(isolate.used).toBe(1);
+    expect(budget.take(13)).toBe(true);
+    expect(isolate.used).toBe(13);
   });
 });
 

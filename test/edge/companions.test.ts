@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { Companions } from "../../edge/companions.ts";
 import { idFromHash } from "../../shared/ids.ts";
 import { type ContentMessage, type KnownMessage, parseMessage } from "../../shared/messages.ts";
+import { newRemembered } from "../support/remembered.ts";
 
 const CO_SESSION = "co_zAuthor_session_z1";
 const idOf = (n: number) => idFromHash(new Uint8Array(19).fill(n % 256).fill(1 + (n >> 8), 18));
@@ -23,7 +24,7 @@ const content = (n: number, after: number) => {
 };
 
 test("what the client says it has is no news; more of it is, and all of it once the client takes that back", () => {
-  const companions = new Companions();
+  const companions = new Companions(newRemembered());
   expect(companions.has(content(1, 0))).toBe(false);
   companions.clientKnows(known(1, 1));
   companions.clientKnows(known(1, 2));
@@ -38,7 +39,7 @@ test("what the client says it has is no news; more of it is, and all of it once 
 });
 
 test("of very many it remembers those that were spoken of last, within a bound in characters, and no huge one", () => {
-  const companions = new Companions();
+  const companions = new Companions(newRemembered());
   const { length } = known(2_000, 1).text;
   const many = Math.floor((256 * 1024) / length);
   for (let n = 0; n < many + 500; n++) {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Budget } from "../../edge/budget.ts";
 import { ClientFlow } from "../../edge/client-flow.ts";
 import { Flow } from "../../edge/flow.ts";
-import { IsolateBudget } from "../../edge/isolate-budget.ts";
+import { IsolateBudget, SHARE_WAITING } from "../../edge/isolate-budget.ts";
 import { isMarkId, markKindOf, newMark } from "../../edge/marks.ts";
 import { isCoValueId } from "../../shared/ids.ts";
 import { LIMITS } from "../../shared/limits.ts";
@@ -132,7 +132,7 @@ describe("which marks a client answers", () => {
 describe("a client that reads slowly", () => {
   const bounds = { clientUnreadBytes: 1_000, clientUnreadMaxBytes: 5_000, markBytes: 100 };
 
-  function newClient(isolate = new IsolateBudget(1_000_000, 1_000)) {
+  function newClient(isolate = new IsolateBudget(1_000_000, 1_000, SHARE_WAITING)) {
     const sent: string[] = [];
     const changes: boolean[] = [];
     const clock = { time: 0, now: () => clock.time, random: Math.random };
@@ -191,7 +191,7 @@ describe("a client that reads slowly", () => {
   });
 
   test("is held earlier when the isolate has no room left, and others who keep up are not", () => {
-    const isolate = new IsolateBudget(1_500, 1_000);
+    const isolate = new IsolateBudget(1_500, 1_000, SHARE_WAITING);
     const [slow, quick] = [newClient(isolate), newClient(isolate)];
     while (!slow.flow.isClogged) slow.flow.send("x".repeat(100));
     quick.flow.send("x".repeat(100));
@@ -211,7 +211,7 @@ describe("a client that reads slowly", () => {
   });
 
   test("and has an old cojson uses up nothing of the isolate with what it has read", () => {
-    const isolate = new IsolateBudget(3_000, 1_000);
+    const isolate = new IsolateBudget(3_000, 1_000, SHARE_WAITING);
     const clients = Array.from({ length: 10 }, () => newClient(isolate));
     for (const { flow, readAsOldClient } of clients) {
       for (let n = 0; n < 9; n++) flow.send("x".repeat(100));

@@ -6,6 +6,7 @@ import { asHome, type CoValueId } from "../../shared/ids.ts";
 import { LIMITS } from "../../shared/limits.ts";
 import type { ContentMessage, KnownMessage, LoadMessage } from "../../shared/messages.ts";
 import { parseMessage } from "../../shared/messages.ts";
+import { newRemembered } from "../support/remembered.ts";
 
 // Found by the simulation (test/edge/simulation); here without all that was around them.
 
@@ -26,7 +27,10 @@ const content = (after: number, count: number) =>
   }) as ContentMessage;
 
 function following(count: number): Follow {
-  const follow = new Follow(ID, new HomeFollows(asHome(ID), new Budget(LIMITS.unacknowledgedBytes)));
+  const follow = new Follow(
+    ID,
+    new HomeFollows(asHome(ID), new Budget(LIMITS.unacknowledgedBytes), newRemembered()),
+  );
   follow.clientLoads(load(count));
   return follow;
 }

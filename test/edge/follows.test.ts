@@ -9,6 +9,7 @@ import { asHome, type CoValueId } from "../../shared/ids.ts";
 import { isBehind, mergeKnownState } from "../../shared/known-state.ts";
 import { type LoadMessage, parseMessage } from "../../shared/messages.ts";
 import { loadOf, manyIds, someWriter } from "../support/many-values.ts";
+import { newRemembered } from "../support/remembered.ts";
 import { usedHeap } from "../support/used-heap.ts";
 import { MemoryShards, RouterHarness } from "./router-harness.ts";
 
@@ -22,7 +23,10 @@ describe("a session that follows 10,000 values", () => {
     );
     const [home = "" as CoValueId] = manyIds(1);
     const before = usedHeap();
-    const follows = new Follows((id, at) => new Follow(id, at), new Budget(0));
+    const follows = new Follows((id, at) => new Follow(id, at), {
+      kept: new Budget(0),
+      remembered: newRemembered(),
+    });
     for (const text of texts) {
       const message = parseMessage(text) as LoadMessage;
       const follow = follows.begin(message.id, asHome(home));

@@ -3,11 +3,13 @@ import { Budget } from "../../edge/budget.ts";
 import { Directory, type ShardApi } from "../../edge/directory.ts";
 import { Follow } from "../../edge/follow.ts";
 import { Interests } from "../../edge/interests.ts";
+import type { Remembered, RememberedLimits } from "../../edge/remembered.ts";
 import { Router } from "../../edge/router.ts";
 import { asHome, type CoValueId, type GroupId } from "../../shared/ids.ts";
 import { LIMITS } from "../../shared/limits.ts";
 import { type Message, parseMessage } from "../../shared/messages.ts";
 import type { PlacementPolicy } from "../../shared/placement.ts";
+import { newRemembered } from "../support/remembered.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -60,6 +62,7 @@ export class RouterHarness {
   readonly open = new Set<GroupId>();
   /** Homes whose queue is full. */
   readonly full = new Set<GroupId>();
+  readonly remembered: Remembered;
   #resume: (() => void)[] = [];
 
   readonly shards: MemoryShards;
@@ -68,7 +71,9 @@ export class RouterHarness {
     shards = new MemoryShards(),
     policy: PlacementPolicy = "root",
     cache = new LRUCache<CoValueId, GroupId>({ max: 1000 }),
+    limits: RememberedLimits = LIMITS,
   ) {
+    this.remembered = newRemembered(limits);
     this.shards = shards;
     this.router = new Router({
       directory: new Directory({ shard: shards.shard, log: silent, cache }),
@@ -93,9 +98,10 @@ export class RouterHarness {
       want: (id) => this.wanted.push(id),
       unacknowledged: new Budget(LIMITS.unacknowledgedBytes),
       pending: this.pending,
+      remembered: this.remembered,
       clientAcked: (batch) => this.clientAcked.push(batch),
       isAboutMark: () => false,
-      interests: new Interests(),
+      interests: new Interests(this.remembered),
       newFollow: (id, at) => new Follow(id, at),
       pause: () => new Promise((resolve) => this.#resume.push(() => resolve())),
     });

@@ -34,6 +34,15 @@ describe("limits", () => {
     expect(LIMITS.isolateBytes).toBeLessThanOrEqual(64 * 1024 * 1024);
   });
 
+  test("what a session remembers is less than half of its isolate's, and all of it fits beside what waits and the caches", () => {
+    expect(LIMITS.rememberedBytes).toBeLessThan(LIMITS.isolateRememberedBytes / 2);
+    expect(LIMITS.rememberedBytes).toBeLessThan(LIMITS.rememberedMaxBytes);
+    expect(LIMITS.rememberedMaxBytes).toBeLessThan(LIMITS.isolateRememberedBytes);
+    const caches = 200 * LIMITS.directoryCacheEntries;
+    expect(LIMITS.isolateBytes + LIMITS.isolateRememberedBytes + caches).toBeLessThan(128 * 1024 * 1024);
+    expect(LIMITS.wantedPerSession).toBeLessThan(LIMITS.wantedPerShard / 2);
+  });
+
   test("who works off half of what is unread has answered a mark, and has some time for it", () => {
     expect(2 * LIMITS.markBytes).toBeLessThan(LIMITS.spriteUnreadBytes / 2);
     expect(LIMITS.spriteUnreadBytes).toBeLessThan(LIMITS.clientUnreadBytes);

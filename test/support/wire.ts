@@ -5,6 +5,7 @@ export interface WireMessage {
   readonly action?: string;
   readonly type?: string;
   readonly id?: string;
+  readonly home?: string;
   readonly code?: string;
   readonly message?: string;
   readonly header?: unknown;

@@ -164,6 +164,7 @@ export class CoordinatorHost {
 export class ShardHost implements ShardApi {
   readonly homes = new Map<CoValueId, GroupId>();
   readonly #wants = new Map<string, Set<End>>();
+  readonly #sockets = new Set<End>();
 
   async lookup(ids: string[]): Promise<Record<string, string>> {
     return Object.fromEntries([...this.homes].filter(([id]) => ids.includes(id)));
@@ -179,7 +180,14 @@ export class ShardHost implements ShardApi {
     return this.lookup(Object.keys(homes));
   }
 
+  /** It left memory, hibernating, and with it what sessions wait for; the sockets stay. */
+  hibernate(): void {
+    this.#wants.clear();
+    for (const server of this.#sockets) server.send(JSON.stringify({ forgot: true }));
+  }
+
   want(server: End): void {
+    this.#sockets.add(server);
     server.onFrame = (data) => {
       const { want }: { want: CoValueId[] } = JSON.parse(data);
       for (const id of want) {
@@ -189,6 +197,7 @@ export class ShardHost implements ShardApi {
       }
     };
     server.onClose = () => {
+      this.#sockets.delete(server);
       for (const servers of this.#wants.values()) servers.delete(server);
     };
   }

@@ -2,7 +2,12 @@ import { LRUCache } from "lru-cache";
 import { attachSprite } from "../../../edge/attach.ts";
 import { Directory } from "../../../edge/directory.ts";
 import { greeted } from "../../../edge/greet.ts";
-import { IsolateBudget } from "../../../edge/isolate-budget.ts";
+import {
+  IsolateBudget,
+  type IsolateMemory,
+  SHARE_REMEMBERED,
+  SHARE_WAITING,
+} from "../../../edge/isolate-budget.ts";
 import { Locator } from "../../../edge/locator.ts";
 import { Session } from "../../../edge/session.ts";
 import type { FreshPlace, SpritePlace } from "../../../edge/sprite-place.ts";
@@ -25,11 +30,14 @@ export class Isolate {
   readonly #places = new LRUCache<GroupId, SpritePlace>({ max: 3 });
   readonly #flights = new Map<GroupId, Promise<SpritePlace>>();
   readonly sessions = new Set<SessionHost>();
-  readonly budget: IsolateBudget;
+  readonly memory: IsolateMemory;
 
   constructor(world: World) {
     this.#world = world;
-    this.budget = new IsolateBudget(world.isolateBytes, LIMITS.forgetSessionMs);
+    this.memory = {
+      waiting: new IsolateBudget(world.isolateBytes, LIMITS.forgetSessionMs, SHARE_WAITING),
+      remembered: new IsolateBudget(LIMITS.isolateRememberedBytes, LIMITS.forgetSessionMs, SHARE_REMEMBERED),
+    };
   }
 
   /** A browser's upgrade. */
@@ -38,7 +46,7 @@ export class Isolate {
       cache: this.#homes,
       places: this.#places,
       flights: this.#flights,
-      budget: this.budget,
+      memory: this.memory,
     };
     const host = new SessionHost(this.#world, client, name, shared, () => this.sessions.delete(host));
     this.sessions.add(host);
@@ -56,7 +64,7 @@ interface Shared {
   readonly cache: LRUCache<CoValueId, GroupId>;
   readonly places: LRUCache<GroupId, SpritePlace>;
   readonly flights: Map<GroupId, Promise<SpritePlace>>;
-  readonly budget: IsolateBudget;
+  readonly memory: IsolateMemory;
 }
 
 /** A real session with its sockets, calls and timers in the simulated world. */
@@ -147,7 +155,7 @@ export class SessionHost {
       log: silent,
       clock,
       bounds: world.bounds,
-      isolate: shared.budget,
+      isolate: shared.memory,
       parts: variant.parts,
       onEnd: () => {
         locator.end();

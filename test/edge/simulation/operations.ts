@@ -272,6 +272,7 @@ const HOW: Record<Kind, (world: World, a: number, b: number) => boolean> = {
     return true;
   },
   quiet: (world, a) => {
+    if (a % 3 === 0) world.shards.hibernate();
     world.pause(world.sleepAfterMs + (a % 10) * 300);
     return true;
   },

@@ -196,7 +196,8 @@ function checkEnd(world: World): void {
 
 /** What waits is given back: nothing may be left but the last mark of each socket, which may be unanswered. */
 function checkBudgets(world: World): void {
-  for (const { budget, sessions } of world.isolates) {
+  for (const { memory, sessions } of world.isolates) {
+    const budget = memory.waiting;
     const most = sessions.size * (1 + world.hosts.length) * (world.bounds.markBytes + 2_000);
     if (budget.used < 0 || (world.bounds !== LIMITS && budget.used > most))
       world.fail(`${Math.round(budget.used)} bytes of an isolate are in use and nothing goes on`);

@@ -8,7 +8,7 @@ import type { Piece } from "../../../edge/unacknowledged.ts";
 import { Upstream } from "../../../edge/upstream.ts";
 import type { UpstreamDeps } from "../../../edge/upstream-deps.ts";
 import type { CoValueId, GroupId } from "../../../shared/ids.ts";
-import { emptyKnownState, knownStateMessage } from "../../../shared/known-state.ts";
+import { emptyKnownState, type KnownState, knownStateMessage } from "../../../shared/known-state.ts";
 import {
   type ContentMessage,
   type KnownMessage,
@@ -52,6 +52,12 @@ class WatchedFollow extends Follow {
   override homeCorrects(message: KnownMessage): ReturnType<Follow["homeCorrects"]> {
     this.#corrected = false;
     return super.homeCorrects(message);
+  }
+
+  /** So has what found no room before it came here. */
+  override dropped(state: KnownState): boolean {
+    this.#corrected = false;
+    return super.dropped(state);
   }
 
   override homeDropped(): void {

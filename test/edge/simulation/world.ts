@@ -255,5 +255,8 @@ function smallBounds(chance: Chance): Bounds {
     clientUnreadMaxBytes: Number.POSITIVE_INFINITY,
     spriteUnreadBytes: chance.between(1_200, 4_000),
     markBytes: chance.between(300, 600),
+    // What is refused is not repaired: the client has to ask for less.
+    rememberedBytes: LIMITS.rememberedBytes,
+    rememberedMaxBytes: LIMITS.rememberedMaxBytes,
   };
 }
