@@ -1,7 +1,7 @@
 import { SpriteSyncError } from "../shared/errors.ts";
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import { knownStateMessage } from "../shared/known-state.ts";
-import type { ContentMessage, LoadMessage } from "../shared/messages.ts";
+import type { ContentMessage, KnownMessage, LoadMessage } from "../shared/messages.ts";
 import type { Follow } from "./follow.ts";
 import type { Follows } from "./follows.ts";
 import type { Interests } from "./interests.ts";
@@ -49,6 +49,13 @@ export class HomeSender {
     if (this.#deps.upstream(follow.home).sendContent(piece, message.text)) return;
     // What is on its way of this value will be acknowledged, and then the client asked for the rest.
     if (follow.missed(piece)) follow.unsent();
+  }
+
+  /** A home asked for content: what is kept of it is sent again, the rest is asked of the client. */
+  corrected(follow: Follow | undefined, message: KnownMessage): void {
+    const leads = follow ? follow.homeCorrects(message) : "ask";
+    if (leads === "ask") this.#deps.toClient(message.text);
+    else if (leads === "resend" && follow) this.#deps.upstream(follow.home).resend(follow.pieces);
   }
 
   /** A message about one value: if there is no room, the next replay makes up for it. */

@@ -12,6 +12,7 @@ import {
   type ReconcileMessage,
 } from "../shared/messages.ts";
 import { Companions } from "./companions.ts";
+import { heedComplaint } from "./complaint.ts";
 import { lookupPatiently } from "./directory.ts";
 import { Follows } from "./follows.ts";
 import { HomeSender } from "./home-sender.ts";
@@ -307,7 +308,7 @@ export class Router {
   #spriteKnows(from: GroupId, message: KnownMessage): void {
     const home = this.#homeOf(message.id);
     if (message.isCorrection) {
-      if (home === from) this.#homeCorrects(from, message);
+      if (home === from) this.#send.corrected(this.#follows.get(message.id), message);
       else {
         this.#spriteWants(from, message.id);
         this.#deps.toClient(message.text);
@@ -321,22 +322,10 @@ export class Router {
     }
   }
 
-  #homeCorrects(home: GroupId, message: KnownMessage): void {
-    const follow = this.#follows.get(message.id);
-    const leads = follow ? follow.homeCorrects(message) : "ask";
-    if (leads === "ask") this.#deps.toClient(message.text);
-    else if (leads === "resend" && follow) this.#deps.upstream(home).resend(follow.pieces);
-  }
-
   #spriteComplains(from: GroupId, text: string): void {
     const complaint = parseError(text);
     const follow = complaint?.id && this.#follows.get(complaint.id);
-    if (follow && follow.home === from) {
-      // A Sprite that has no quota for content asks for it when it has; until then, owing it would keep the Sprite awake.
-      if (!complaint.retry || complaint.code === "over-quota") follow.refused();
-      else if (complaint.code === "overloaded") follow.homeDropped();
-      else follow.refusedForNow();
-    }
+    if (follow && follow.home === from) heedComplaint(complaint, follow);
     this.#deps.toClient(text);
   }
 

@@ -10,7 +10,7 @@ const TRUSTED = [
   /^edge\/(?:wants|awake-message|directory-shard)\.ts$/,
   /^edge\/fleet\//,
   /^sprite\/(?:storage|bundle)\//,
-  /^sprite\/backups\.ts$/,
+  /^sprite\/(?:backups|quota)\.ts$/,
 ];
 
 test("JSON that others wrote is parsed in one place, which bounds it", async () => {
