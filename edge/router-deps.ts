@@ -1,6 +1,7 @@
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
 import type { Budget } from "./budget.ts";
+import type { CreationProofs } from "./creation-proof.ts";
 import type { Directory } from "./directory.ts";
 import type { Follow } from "./follow.ts";
 import type { HomeFollows } from "./home-follows.ts";
@@ -31,6 +32,8 @@ export interface UpstreamPort {
 export interface RouterDeps {
   readonly directory: Directory;
   readonly policy: PlacementPolicy;
+  /** What makes a value a home of its own. */
+  readonly proofs: CreationProofs;
   readonly upstream: (home: GroupId) => UpstreamPort;
   readonly toClient: (message: string) => void;
   /** See {@link SleepCheckDeps}. */
