@@ -96,6 +96,20 @@ export const LIMITS = {
   proofChars: 1024 * 1024,
   /** Pauses that content of a new value waits for its group, or for its own proof: 16 to 32 s, growing from 0.2 s on. */
   foundingPauses: 7,
+  /**
+   * New Sprites, which are disks that cost money. A new jazz-tools user with one project founds about seven homes: so a
+   * client, which may be an office, brings 17 new users an hour. Fly makes 3,600 an hour at the most. 10,000 disks of 1 GB are
+   * what a deployment costs that nobody looks after. `SPRITE_CAPS` sets others.
+   */
+  spriteCaps: {
+    "client-hour": 120,
+    "client-day": 500,
+    "key-hour": 600,
+    "key-day": 2_000,
+    hour: 1_000,
+    day: 3_000,
+    total: 10_000,
+  },
   /** Ids that one session's new values may wait for at once. An app has one account and a few groups on their way. */
   foundingNeeds: 256,
   /** Addresses cached in one isolate. */

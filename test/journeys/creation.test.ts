@@ -121,3 +121,37 @@ describe("what makes no Sprite", () => {
     }
   }, 120_000);
 });
+
+describe("a cap on new Sprites", () => {
+  test("holds the client that reached it, tells it and the operator, and holds nobody else", async () => {
+    const stack = await startTestStack({ edgeVars: { SPRITE_CAPS: "client-hour=3" } });
+    try {
+      const { node, accountID } = await newNode();
+      const groups = Array.from({ length: 4 }, () => node.createGroup());
+      const wire = await openWire(stack.syncUrl, { "CF-Connecting-IP": "192.0.2.1" });
+      for (const value of [{ core: node.expectCoValueLoaded(accountID) }, ...groups])
+        for (const text of contentOf(value)) wire.sendRaw(text);
+      const error = await wire.next(({ type }) => type === "error", "the error");
+      expect(error).toMatchObject({ code: "rate", message: expect.stringContaining("3 new groups an hour") });
+      await until(() => stack.fleet.machines().length === 3, { what: "as many Sprites as allowed" });
+
+      const other = await openWire(stack.syncUrl, { "CF-Connecting-IP": "192.0.2.2" });
+      const stranger = await newNode();
+      const account = { id: stranger.accountID, core: stranger.node.expectCoValueLoaded(stranger.accountID) };
+      for (const text of contentOf(account)) other.sendRaw(text);
+      await other.next(({ action, header }) => action === "known" && header === true, "an acknowledgement");
+      const name = spriteNameOf(asHome(idOf(account)));
+      expect(stack.fleet.machines().map((machine) => machine.name)).toContain(name);
+      expect(stack.fleet.machines()).toHaveLength(4);
+
+      const health = await (await fetch(`${stack.pageUrl}health/fleet`)).json();
+      expect(health).toMatchObject({
+        creations: { hour: { made: 4, limit: 1_000 }, reached: ["client-hour"] },
+      });
+      expect(stack.lines.filter((line) => line.includes("a cap on new Sprites is reached"))).toHaveLength(1);
+      await Promise.all([wire.close(), other.close()]);
+    } finally {
+      await stack.close();
+    }
+  });
+});
