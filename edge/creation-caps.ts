@@ -25,7 +25,7 @@ export interface CapStore {
   /** Adds one to a counter that may be forgotten at `ends`, milliseconds since the epoch. */
   add(counter: string, ends: number): void;
   isFounded(home: GroupId): boolean;
-  setFounded(home: GroupId, ends: number): void;
+  setFounded(home: GroupId, client: string, ends: number): void;
   forgetBefore(now: number): void;
 }
 
@@ -77,7 +77,7 @@ export class CreationCaps {
       return { cap, limit, retryAfterMs: Math.min(ends - now, DAY_MS) };
     }
     for (const { name, ends } of counters) this.#store.add(name, ends);
-    this.#store.setFounded(home, now + DAY_MS);
+    this.#store.setFounded(home, founder.client, now + DAY_MS);
     return undefined;
   }
 

@@ -32,7 +32,8 @@ const MAKE_ROOM_MS = 5_000;
  */
 export class WaitingRoom extends DurableObject<Env> {
   readonly #log = workersLog(logOptions(parseConfig(this.env)));
-  readonly #caps = new CreationCaps(sqlCaps(this.ctx.storage.sql));
+  readonly #founders = sqlCaps(this.ctx.storage.sql);
+  readonly #caps = new CreationCaps(this.#founders);
   readonly #limits = capLimits(parseConfig(this.env));
   #waiting = new Waiting();
   #madeRoom: { readonly at: number; readonly report: RoomReport | undefined } | undefined;
@@ -59,11 +60,22 @@ export class WaitingRoom extends DurableObject<Env> {
     return refusal;
   }
 
+  /** Which client founded a home, within the last day. */
+  async founderOf(home: GroupId): Promise<string | undefined> {
+    return this.#founders.founderOf(home);
+  }
+
   /** A group was refused. @returns after how many milliseconds it shall ask again. */
   async refused(home: GroupId, kind: WaitingKind, retryAfterMs: number): Promise<number> {
     const now = Date.now();
     await this.#expire(now);
-    const { retryAfterMs: pause, group } = this.#waiting.refused(home, kind, retryAfterMs, now);
+    const { retryAfterMs: pause, group } = this.#waiting.refused(
+      home,
+      kind,
+      retryAfterMs,
+      now,
+      this.#founders.founderOf(home),
+    );
     await this.ctx.storage.put(home, group);
     this.#log.info(
       { home, kind, retryAfterMs: pause, ...this.#counts(now) },

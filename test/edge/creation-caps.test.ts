@@ -22,7 +22,7 @@ function memoryStore(): CapStore & { readonly size: () => number } {
     made,
     add,
     isFounded: (id) => made(`home ${id}`) > 0,
-    setFounded: (id, ends) => add(`home ${id}`, ends),
+    setFounded: (id, _, ends) => add(`home ${id}`, ends),
     forgetBefore(now) {
       for (const [counter, { ends }] of counters) if (ends <= now) counters.delete(counter);
     },
