@@ -8,6 +8,7 @@ import { isCoValueId, parseCoValueId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { parseMessage } from "../shared/messages.ts";
 import { AckGate } from "./ack.ts";
+import { Activity } from "./activity.ts";
 import { Admission } from "./admission.ts";
 import { UpstreamCatchUp } from "./catch-ups.ts";
 import type { ValueMessage } from "./dropped-messages.ts";
@@ -31,7 +32,7 @@ export interface UpstreamDeps {
   readonly home: Home;
   /** Names the upstream and its session in each line. */
   readonly log: Log;
-  /** Any cojson message went in or out. */
+  /** A message came that keeps the Sprite awake, see {@link Activity}. */
   readonly onActivity: () => void;
   /** The socket is gone; after an orderly close that means that the other side has read everything. */
   readonly onClosed: (upstream: Upstream) => void;
@@ -53,6 +54,7 @@ export class Upstream {
   private readonly admission: Admission;
   private readonly peer: PeerState;
   private readonly stopListening: () => void;
+  private readonly activity = new Activity();
   private readonly catchUp: UpstreamCatchUp | undefined;
   private closed = false;
   private deaf = false;
@@ -163,7 +165,6 @@ export class Upstream {
   /** From the node. */
   private push(message: SyncMessage | "Disconnected"): void {
     if (this.closed || message === "Disconnected") return;
-    this.deps.onActivity();
     // Every content that the node has handled is answered with a `known`, so a rejection shows here.
     if (message.action === "known") this.reportRejection(message.id);
     if (!this.catchUp?.takes(message)) this.gate.push(message);
@@ -213,7 +214,7 @@ export class Upstream {
       const message = parseMessage(text);
       if (message.action === "control") this.catchUp?.receive(message.text);
       else {
-        this.deps.onActivity();
+        if (this.activity.counts(message)) this.deps.onActivity();
         this.admission.receive(message);
       }
     } catch (error) {
