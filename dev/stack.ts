@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SpriteSyncError } from "../shared/errors.ts";
+import { LIMITS } from "../shared/limits.ts";
 import type { Log } from "../shared/log.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
 import { packRelease } from "../sprite/release.ts";
@@ -238,6 +239,10 @@ function edgeVars(passKeys: string, port: number, options: StackOptions): Record
   return {
     PASS_KEYS: passKeys,
     PLACEMENT: options.placement ?? "root",
+    // On one computer nothing costs money.
+    SPRITE_CAPS: Object.keys(LIMITS.spriteCaps)
+      .map((cap) => `${cap}=0`)
+      .join(),
     SPRITE_SLEEP_AFTER: String(options.sleepAfter ?? 30),
     SPRITE_DURABILITY: options.durability ?? "flush",
     SYNC_URL: `ws://${options.hostSeenBySprites ?? "127.0.0.1"}:${port}/sync`,

@@ -5,9 +5,9 @@ import { withFields } from "../shared/log.ts";
 import { spriteNameOf } from "../shared/sprite-name.ts";
 import { attachSprite } from "./attach.ts";
 import type { Client } from "./client.ts";
-import { mayOnceMore, tooManySprites } from "./client-limits.ts";
 import { closeQuietly } from "./close-quietly.ts";
 import { type EdgeConfig, logOptions } from "./config.ts";
+import { CreationGuard } from "./creation-guard.ts";
 import { dialSprite } from "./dial.ts";
 import { isolateDrain } from "./drain.ts";
 import type { Env } from "./env.ts";
@@ -18,6 +18,7 @@ import { workersLog } from "./log.ts";
 import { ALL_REGIONS, locationHintOf, nearestFirst, positionOf } from "./regions.ts";
 import { Session, type SessionDeps } from "./session.ts";
 import type { SpritePlace } from "./sprite-place.ts";
+import { waitingRoomOf } from "./waiting-room.ts";
 import { Wants } from "./wants.ts";
 import { watchSprite } from "./watch.ts";
 import { Wear } from "./wear.ts";
@@ -84,10 +85,17 @@ function sessionDeps(socket: WebSocket, { request, env, config, client }: Upgrad
       // Closing: its close event ends the session.
     }
   };
-  const guard = {
-    mayFound: () => mayOnceMore(env.NEW_SPRITES, client, log),
-    onRefused: () => send(errorMessage(tooManySprites())),
-  };
+  const guard = new CreationGuard({
+    client,
+    limiter: env.NEW_SPRITES,
+    take: (home, founder) => {
+      wear.subrequest();
+      return waitingRoomOf(env).takeCreation(home, founder);
+    },
+    tell: (error) => send(errorMessage(error)),
+    now: Date.now,
+    log,
+  });
   return {
     client: {
       send,

@@ -4,8 +4,8 @@ import { LIMITS } from "../shared/limits.ts";
 import { Budget, type Outer } from "./budget.ts";
 import type { Clock } from "./clock.ts";
 import { Flow } from "./flow.ts";
-import type { ValueMessage } from "./intake.ts";
 import { isMarkId } from "./marks.ts";
+import type { ValueMessage } from "./value-message.ts";
 
 export interface ClientFlowDeps {
   readonly send: (frame: string) => void;

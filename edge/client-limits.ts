@@ -12,12 +12,14 @@ export interface RateLimiter {
 
 /**
  * Whether a client may do once more what `limiter` counts. Cloudflare counts in each of its places and lets some more
- * pass (facts/cloudflare §4): a brake for abuse, no accounting. A counter that fails stops nobody.
+ * pass (facts/cloudflare §4): a brake for abuse, no accounting.
+ * @param options.ifUnknown the answer while the counter fails.
  */
 export async function mayOnceMore(
   limiter: RateLimiter | undefined,
   client: Client,
   log: Log,
+  { ifUnknown = true } = {},
 ): Promise<boolean> {
   if (!limiter || client.kind === "sprite") return true;
   try {
@@ -25,7 +27,7 @@ export async function mayOnceMore(
     return success;
   } catch (error) {
     log.warn({ error: String(error) }, "a rate limit could not be asked");
-    return true;
+    return ifUnknown;
   }
 }
 

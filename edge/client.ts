@@ -10,8 +10,13 @@ export type Client =
       readonly kind: "visitor";
       /** What limits count by: the network it comes from, and who it is where that is known. */
       readonly countedBy: string;
+      /** A name of the API key that it sent, where the edge asks for one; not the key. */
+      readonly key?: string;
     }
   | { readonly kind: "sprite" };
+
+/** Of a digest, as much as tells the keys of one deployment apart. */
+const KEY_NAME_CHARS = 40;
 
 /** The part of a request that tells who makes it. */
 export type ClientRequest = Pick<Request, "url" | "headers">;
@@ -32,7 +37,9 @@ export async function clientOf(
   }
   const key = new URL(request.url).searchParams.get("key") ?? "";
   const who = await authenticate(key, config.clientAuth);
-  return { kind: "visitor", countedBy: who ?? networkOf(request) };
+  const countedBy = who ?? networkOf(request);
+  if (config.clientAuth.kind !== "key") return { kind: "visitor", countedBy };
+  return { kind: "visitor", countedBy, key: (await digestOf(key)).slice(0, KEY_NAME_CHARS) };
 }
 
 /** Where a request comes from, as limits count it: an IPv4 address, or the /64 that an IPv6 host has to itself. */

@@ -4,10 +4,23 @@ import { LIMITS } from "../shared/limits.ts";
 import { parsePassKeys } from "../shared/pass.ts";
 import { PLACEMENT_POLICIES } from "../shared/placement.ts";
 import { CLIENT_AUTHS, type ClientAuth, parseClientAuth } from "./client-auth.ts";
+import { CAPS, type Cap, type CapLimits } from "./creation-caps.ts";
 import type { LogOptions } from "./log.ts";
 
 const url = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/+$/, ""));
 const list = z.string().transform((text) => text.split(/[\s,]+/).filter(Boolean));
+
+/** @returns the caps that a text such as `hour=10,total=0` names, or `undefined` when it is none. */
+function readCaps(text: string): Partial<CapLimits> | undefined {
+  const caps: Partial<Record<Cap, number>> = {};
+  for (const part of text.split(/[\s,]+/).filter(Boolean)) {
+    const [name, count = ""] = part.split("=", 2);
+    const cap = CAPS.find((known) => known === name);
+    if (!cap || !/^\d{1,9}$/.test(count)) return undefined;
+    caps[cap] = Number(count);
+  }
+  return caps;
+}
 
 /** Whatever the Sprites run on. */
 const common = {
@@ -42,6 +55,17 @@ const common = {
   /** Whom the edge lets in, and the secrets by which it knows them; see `parseClientAuth`. */
   CLIENT_AUTH: z.enum(CLIENT_AUTHS).default("open"),
   CLIENT_KEYS: z.string().optional(),
+  /** Caps on new Sprites, as `name=count` with commas between; see `readCaps`. */
+  SPRITE_CAPS: z
+    .string()
+    .default("")
+    .transform((text, context) => {
+      const caps = readCaps(text);
+      if (caps) return caps;
+      const message = `must be a list such as client-hour=120,total=10000; the names are ${CAPS.join(", ")}`;
+      context.addIssue({ code: "custom", message });
+      return z.NEVER;
+    }),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   LOG_FORMAT: z.enum(["object", "json"]).default("object"),
 };
@@ -95,6 +119,11 @@ const schema = fleets.transform((values, context) => {
 export const EDGE_SETTINGS: readonly string[] = [
   ...new Set([...Object.keys(machines.shape), ...Object.keys(sprites.shape)]),
 ];
+
+/** How many new Sprites each cap allows. */
+export function capLimits({ SPRITE_CAPS }: Pick<EdgeConfig, "SPRITE_CAPS">): CapLimits {
+  return { ...LIMITS.spriteCaps, ...SPRITE_CAPS };
+}
 
 /** How the configuration wants things logged, for `workersLog`. */
 export function logOptions(config: EdgeConfig): LogOptions {

@@ -1,9 +1,9 @@
-import type { CoValueId, GroupId } from "../shared/ids.ts";
+import { asHome, type CoValueId, type GroupId } from "../shared/ids.ts";
 import { Directory, type Resolution } from "./directory.ts";
 
 export interface Guard {
   /** Whether one more home may be founded, which is one more Sprite. */
-  readonly mayFound: () => Promise<boolean>;
+  readonly mayFound: (home: GroupId) => Promise<boolean>;
   /** Told once when it may not, and again only after it might. */
   readonly onRefused: () => void;
 }
@@ -30,7 +30,7 @@ export class GuardedDirectory extends Directory {
     for (const id of founding) {
       if (homes.has(id) || held.has(id)) continue;
       // One by one, and not again after a refusal: a frame may found thousands.
-      full ||= !(await this.#guard.mayFound());
+      full ||= !(await this.#guard.mayFound(asHome(id)));
       if (full) held.add(id);
     }
     if (full && !this.#refused) this.#guard.onRefused();

@@ -1,6 +1,6 @@
 import type { SpriteSyncError } from "../shared/errors.ts";
-import type { ValueMessage } from "./intake.ts";
 import { COST, entryBytes, type Remembered } from "./remembered.ts";
+import type { ValueMessage } from "./value-message.ts";
 
 /**
  * Why a client's message about a value that has a home is refused: there is no room for what it makes the session remember.

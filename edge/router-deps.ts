@@ -1,14 +1,15 @@
 import type { CoValueId, GroupId } from "../shared/ids.ts";
 import type { PlacementPolicy } from "../shared/placement.ts";
 import type { Budget } from "./budget.ts";
+import type { CreationProofs } from "./creation-proof.ts";
 import type { Directory } from "./directory.ts";
 import type { Follow } from "./follow.ts";
 import type { HomeFollows } from "./home-follows.ts";
-import type { ValueMessage } from "./intake.ts";
 import type { Interests } from "./interests.ts";
 import type { Remembered } from "./remembered.ts";
 import type { SleepCheckDeps } from "./sleep-check.ts";
 import type { Piece } from "./unacknowledged.ts";
+import type { ValueMessage } from "./value-message.ts";
 
 /** The router's way to one Sprite. Opening, waking and closing are the upstream's own business. */
 export interface UpstreamPort {
@@ -32,6 +33,8 @@ export interface UpstreamPort {
 export interface RouterDeps {
   readonly directory: Directory;
   readonly policy: PlacementPolicy;
+  /** What makes a value a home of its own. */
+  readonly proofs: CreationProofs;
   readonly upstream: (home: GroupId) => UpstreamPort;
   readonly toClient: (message: string) => void;
   /** See {@link SleepCheckDeps}. */

@@ -16,13 +16,14 @@ import { heedComplaint } from "./complaint.ts";
 import { lookupPatiently } from "./directory.ts";
 import { Follows } from "./follows.ts";
 import { HomeSender } from "./home-sender.ts";
-import { Intake, type ValueMessage } from "./intake.ts";
+import { Intake } from "./intake.ts";
 import type { Interests } from "./interests.ts";
 import { Reconciles } from "./reconcile.ts";
 import { refusalOf } from "./refusal.ts";
 import type { RouterDeps } from "./router-deps.ts";
 import type { Piece } from "./unacknowledged.ts";
 import { UnknownIds } from "./unknown-ids.ts";
+import type { ValueMessage } from "./value-message.ts";
 
 /**
  * Decides where each message of one session goes (design §3). Knows no socket and no timer.
@@ -42,6 +43,8 @@ export class Router {
   readonly #companions: Companions;
   readonly #bad = new BadMessages();
   readonly #unknown: UnknownIds;
+  /** What the client was asked for here, so that another value can get a home, and has not answered. */
+  readonly #asked = new Set<CoValueId>();
   readonly #reconciles: Reconciles;
   readonly #send: HomeSender;
   /** Follows whose home is only guessed: the Sprite that sent content of a value this isolate had not met. */
@@ -57,14 +60,14 @@ export class Router {
     this.#reconciles = new Reconciles(deps.toClient, remembered);
     this.#send = new HomeSender({ ...deps, follows: this.#follows, reconciles: this.#reconciles });
     this.#intake = new Intake({
-      directory: deps.directory,
-      policy: deps.policy,
-      pause: deps.pause,
-      pending: deps.pending,
-      remembered,
+      ...deps,
       deliver: (message, home) => (home ? this.#toHome(message, home) : this.#homeless(message)),
       refuse: (message, error) => deps.toClient(errorMessage(error, message.id)),
       dropped: (id, home, state) => this.#missing(id, home, state),
+      ask: (id) => {
+        this.#asked.add(id);
+        deps.toClient(knownStateMessage("load", id, emptyKnownState()));
+      },
     });
   }
 
@@ -208,9 +211,10 @@ export class Router {
 
   #clientSends(message: ContentMessage, home: GroupId): void {
     const follow = this.#follows.begin(message.id, home);
-    if (this.#interests.of(message.id).size > 0 && follow.hasAcked(message)) {
-      // Some Sprite asked the client for a value that its home stored long ago: the home need not hear it, or wake for it,
-      // again. The client has to, because that Sprite's question made it forget what the home has.
+    const isAnswer = this.#asked.delete(message.id) || this.#interests.of(message.id).size > 0;
+    if (isAnswer && follow.hasAcked(message)) {
+      // Some Sprite, or the edge for a new one, asked the client for a value that its home stored long ago: the home need not
+      // hear it, or wake for it, again. The client has to, because that question made it forget what the home has.
       this.#deps.toClient(knownStateMessage("known", message.id, follow.state));
     } else {
       this.#send.content(follow, message);
@@ -229,6 +233,7 @@ export class Router {
   }
 
   #clientKnows(message: KnownMessage, home: GroupId): void {
+    this.#asked.delete(message.id);
     if (!message.state.header) this.#reconciles.uploaded(message.id);
     const follow = this.#follows.get(message.id);
     if (follow) {

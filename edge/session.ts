@@ -8,6 +8,7 @@ import type { PlacementPolicy } from "../shared/placement.ts";
 import { Budget } from "./budget.ts";
 import { ClientFlow } from "./client-flow.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { type CreationProofs, isolateProofs } from "./creation-proof.ts";
 import type { Directory } from "./directory.ts";
 import { DiskNews } from "./disk-news.ts";
 import { type DrainNote, readDrainNote } from "./drain.ts";
@@ -38,6 +39,7 @@ export interface SessionDeps {
   readonly dc: string;
   readonly directory: Directory;
   readonly policy: PlacementPolicy;
+  readonly proofs?: CreationProofs;
   readonly dial: (home: GroupId, fresh: boolean) => Promise<SpriteSocket>;
   readonly watch: (home: GroupId, boot: string, onAwake: () => void, pause: Pause) => () => void;
   /** Whether the client asked to be told when the Sprites that it follows sleep and wake. */
@@ -158,6 +160,7 @@ export class Session {
     this.#router = new Router({
       directory: deps.directory,
       policy: deps.policy,
+      proofs: deps.proofs ?? isolateProofs,
       upstream: (home) => this.#upstream(home),
       toClient: (message) => {
         this.#moved();

@@ -1,6 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import type { GroupId } from "../shared/ids.ts";
-import { logOptions, parseConfig } from "./config.ts";
+import { sqlCaps } from "./caps-store.ts";
+import { capLimits, logOptions, parseConfig } from "./config.ts";
+import { type CapRefusal, type CapsReport, CreationCaps, type Founder } from "./creation-caps.ts";
 import type { Env } from "./env.ts";
 import type { RoomReport } from "./fleet/fleet.ts";
 import { fleetOf } from "./fleet-of.ts";
@@ -10,6 +12,8 @@ import { Waiting, type WaitingGroup, type WaitingKind, type WaitingReport } from
 /** What the operator is shown: numbers, no group's name. */
 export interface FleetHealth {
   readonly waiting: WaitingReport;
+  /** New Sprites, against their caps. */
+  readonly creations: CapsReport;
   /** The last time that room was made, if ever since this object began. */
   readonly room: (Pick<RoomReport, "running" | "limit"> & { readonly agoMs: number }) | undefined;
 }
@@ -28,6 +32,9 @@ const MAKE_ROOM_MS = 5_000;
  */
 export class WaitingRoom extends DurableObject<Env> {
   readonly #log = workersLog(logOptions(parseConfig(this.env)));
+  readonly #founders = sqlCaps(this.ctx.storage.sql);
+  readonly #caps = new CreationCaps(this.#founders);
+  readonly #limits = capLimits(parseConfig(this.env));
   #waiting = new Waiting();
   #madeRoom: { readonly at: number; readonly report: RoomReport | undefined } | undefined;
 
@@ -39,11 +46,36 @@ export class WaitingRoom extends DurableObject<Env> {
     });
   }
 
+  /** Counts one more new Sprite. @returns the cap that does not allow it. */
+  async takeCreation(home: GroupId, founder: Founder): Promise<CapRefusal | undefined> {
+    const now = Date.now();
+    const before = this.#caps.report(this.#limits, now).reached;
+    const refusal = this.#caps.take(home, founder, this.#limits, now);
+    // Once an hour for each cap: the alarm. How many it concerns is in `/health/fleet`.
+    if (refusal && !before.includes(refusal.cap)) {
+      const text = "a cap on new Sprites is reached: new groups wait; see docs/settings.md, SPRITE_CAPS";
+      const { hour, day, total } = this.#caps.report(this.#limits, now);
+      this.#log.error({ ...refusal, hour: hour.made, day: day.made, total: total.made }, text);
+    }
+    return refusal;
+  }
+
+  /** Which client founded a home, within the last day. */
+  async founderOf(home: GroupId): Promise<string | undefined> {
+    return this.#founders.founderOf(home);
+  }
+
   /** A group was refused. @returns after how many milliseconds it shall ask again. */
   async refused(home: GroupId, kind: WaitingKind, retryAfterMs: number): Promise<number> {
     const now = Date.now();
     await this.#expire(now);
-    const { retryAfterMs: pause, group } = this.#waiting.refused(home, kind, retryAfterMs, now);
+    const { retryAfterMs: pause, group } = this.#waiting.refused(
+      home,
+      kind,
+      retryAfterMs,
+      now,
+      this.#founders.founderOf(home),
+    );
     await this.ctx.storage.put(home, group);
     this.#log.info(
       { home, kind, retryAfterMs: pause, ...this.#counts(now) },
@@ -71,7 +103,8 @@ export class WaitingRoom extends DurableObject<Env> {
       limit: made.report.limit,
       agoMs: now - made.at,
     };
-    return { waiting: this.#waiting.report(now), room };
+    const creations = this.#caps.report(this.#limits, now);
+    return { waiting: this.#waiting.report(now), room, creations };
   }
 
   /** For the log. */

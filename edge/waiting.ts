@@ -8,6 +8,8 @@ export type WaitingKind = (typeof WAITING_KINDS)[number];
 /** One group that waits. */
 export interface WaitingGroup {
   readonly kind: WaitingKind;
+  /** Who founded it, where that is known. */
+  readonly client?: string | undefined;
   /** When it was refused first, and until when it will have asked again; milliseconds since the epoch. */
   readonly since: number;
   readonly expires: number;
@@ -59,13 +61,19 @@ export class Waiting {
     kind: WaitingKind,
     retryAfterMs: number,
     now: number,
+    client?: string,
   ): { readonly retryAfterMs: number; readonly group: WaitingGroup } {
     const since = this.#groups.get(home)?.since ?? now;
     const ahead = [...this.#groups].filter(
-      ([other, group]) => other !== home && group.kind === kind && group.since <= since,
+      ([other, group]) =>
+        other !== home &&
+        group.kind === kind &&
+        group.since <= since &&
+        // Nobody waits for another client's many groups to have their turns.
+        (kind === "capacity" || group.client === client),
     ).length;
     const pause = retryAfterMs + Math.min(ahead * STEP_MS[kind], LONGEST_STEPS_MS);
-    const group = { kind, since, expires: now + pause + GIVEN_UP_MS };
+    const group = { kind, client, since, expires: now + pause + GIVEN_UP_MS };
     this.#groups.set(home, group);
     return { retryAfterMs: pause, group };
   }

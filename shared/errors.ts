@@ -17,6 +17,7 @@ export const ERROR_TABLE = {
   "header-mismatch": { retry: false, closeCode: 4400, httpStatus: 400 },
   "foreign-covalue": { retry: false, closeCode: 4403, httpStatus: 403 },
   "missing-dependency": { retry: true, closeCode: 4403, httpStatus: 403 },
+  unproven: { retry: false, closeCode: 4403, httpStatus: 403 },
   "bad-pass": { retry: false, closeCode: 4401, httpStatus: 401 },
   "client-refused": { retry: false, closeCode: 4401, httpStatus: 401 },
   "wrong-sprite": { retry: true, closeCode: 4421, httpStatus: 421 },

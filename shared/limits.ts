@@ -130,6 +130,30 @@ export const LIMITS = {
 
   /** Directory entries cached in one isolate: about 200 B each, so 20 MB of the 128 MB that an isolate has. */
   directoryCacheEntries: 100_000,
+  /** Accounts whose keys one isolate remembers: about 300 B each. The others are asked for. */
+  accountCacheEntries: 10_000,
+  /** An agent is two keys: 44 digits each at most, and their prefixes. */
+  agentChars: 128,
+  /** The first content of a group, by which it proves itself; cojson cuts content at about 100 KB. */
+  proofChars: 1024 * 1024,
+  /** Pauses that content of a new value waits for its group, or for its own proof: 16 to 32 s, growing from 0.2 s on. */
+  foundingPauses: 7,
+  /**
+   * New Sprites, which are disks that cost money. A new jazz-tools user with one project founds about seven homes: so a
+   * client, which may be an office, brings 17 new users an hour. Fly makes 3,600 an hour at the most. 10,000 disks of 1 GB are
+   * what a deployment costs that nobody looks after. `SPRITE_CAPS` sets others.
+   */
+  spriteCaps: {
+    "client-hour": 120,
+    "client-day": 500,
+    "key-hour": 600,
+    "key-day": 2_000,
+    hour: 1_000,
+    day: 3_000,
+    total: 10_000,
+  },
+  /** Ids that one session's new values may wait for at once. An app has one account and a few groups on their way. */
+  foundingNeeds: 256,
   /** Addresses cached in one isolate. */
   locatorCacheEntries: 10_000,
   /** KV's smallest `cacheTtl` (facts/cloudflare §3). */

@@ -9,6 +9,7 @@ import { isCoValueId, parseCoValueId } from "../shared/ids.ts";
 import type { Log } from "../shared/log.ts";
 import { type Message, parseMessage } from "../shared/messages.ts";
 import { AckGate } from "./ack.ts";
+import { Activity } from "./activity.ts";
 import { Admission } from "./admission.ts";
 import { UpstreamCatchUp } from "./catch-ups.ts";
 import type { ValueMessage } from "./dropped-messages.ts";
@@ -33,7 +34,7 @@ export interface UpstreamDeps {
   readonly home: Home;
   /** Names the upstream and its session in each line. */
   readonly log: Log;
-  /** Any cojson message went in or out. */
+  /** A message came that keeps the Sprite awake, see {@link Activity}. */
   readonly onActivity: () => void;
   /** The socket is gone; after an orderly close that means that the other side has read everything. */
   readonly onClosed: (upstream: Upstream) => void;
@@ -57,6 +58,7 @@ export class Upstream {
   private readonly memory: MemoryShare;
   private readonly peer: PeerState;
   private readonly stopListening: () => void;
+  private readonly activity = new Activity();
   private readonly catchUp: UpstreamCatchUp | undefined;
   private closed = false;
   private deaf = false;
@@ -168,7 +170,6 @@ export class Upstream {
   /** From the node. */
   private push(message: SyncMessage | "Disconnected"): void {
     if (this.closed || message === "Disconnected") return;
-    this.deps.onActivity();
     // Every content that the node has handled is answered with a `known`, so a rejection shows here.
     if (message.action === "known") this.reportRejection(message.id);
     if (!this.catchUp?.takes(message)) this.gate.push(message);
@@ -225,7 +226,7 @@ export class Upstream {
     try {
       if (message.action === "control") this.catchUp?.receive(message.text);
       else {
-        this.deps.onActivity();
+        if (this.activity.counts(message)) this.deps.onActivity();
         if (!this.memory.take(message, (id) => this.peer.getKnownState(id as `co_z${string}`)))
           throw tooMuchRemembered();
         this.admission.receive(message);

@@ -40,10 +40,16 @@ describe("an open edge", () => {
 describe("an edge that asks for a key", () => {
   const auth = parseClientAuth("key", `${SECRET}, another-key-of-some-length`);
 
-  test("lets in who sends one of its keys where Jazz clients send theirs", async () => {
+  test("lets in who sends one of its keys where Jazz clients send theirs, and counts by it under another name", async () => {
+    const names = new Set<string | undefined>();
     for (const key of [SECRET, "another-key-of-some-length"]) {
-      expect(await ask(auth, `?key=${key}`)).toEqual({ kind: "visitor", countedBy: "192.0.2.7" });
+      const client = await ask(auth, `?key=${key}`);
+      expect(client).toMatchObject({ kind: "visitor", countedBy: "192.0.2.7" });
+      expect(JSON.stringify(client)).not.toContain(key);
+      names.add("key" in client ? client.key : undefined);
     }
+    expect(names.size).toBe(2);
+    expect(names).not.toContain(undefined);
   });
 
   test.each(["", "?key=", `?key=${SECRET}x`, `?key=${SECRET.slice(1)}`, `?token=${SECRET}`, "?key=,"])(

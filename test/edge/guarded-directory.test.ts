@@ -59,7 +59,7 @@ test("A value waits together with the group that may not be founded yet, and oth
     [group(3), group(2)],
     [group(4), group(1)],
   ]);
-  const { homes, unreachable } = await placeAll(directory, leaders.keys(), leaders);
+  const { homes, unreachable } = await placeAll(directory, leaders.keys(), leaders, async () => true);
   expect([...unreachable].toSorted()).toEqual([group(2), group(3)].toSorted());
   expect(homes.get(group(4))).toBe(group(1));
   expect(stored).toEqual({ [group(1)]: group(1), [group(4)]: group(1) });

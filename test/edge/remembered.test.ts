@@ -15,7 +15,7 @@ const inventedSessions = (count: number): CoSessions =>
 
 /** A session whose directory knows `count` values of one home, and that may remember little. */
 function harness(count: number, limits = { rememberedBytes: 100_000, rememberedMaxBytes: 150_000 }) {
-  const edge = new RouterHarness(undefined, undefined, undefined, limits);
+  const edge = new RouterHarness(undefined, undefined, undefined, undefined, limits);
   for (const id of [HOME, ...IDS.slice(0, count)]) edge.shards.homes.set(id, HOME);
   edge.open.add(asHome(HOME));
   return edge;

@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import { Budget } from "../../edge/budget.ts";
+import { type CreationProofs, type ProofVerdict, SignedCreations } from "../../edge/creation-proof.ts";
 import { Directory, type ShardApi } from "../../edge/directory.ts";
 import { Follow } from "../../edge/follow.ts";
 import { Interests } from "../../edge/interests.ts";
@@ -7,7 +8,7 @@ import type { Remembered, RememberedLimits } from "../../edge/remembered.ts";
 import { Router } from "../../edge/router.ts";
 import { asHome, type CoValueId, type GroupId } from "../../shared/ids.ts";
 import { LIMITS } from "../../shared/limits.ts";
-import { type Message, parseMessage } from "../../shared/messages.ts";
+import { type ContentMessage, type Message, parseMessage } from "../../shared/messages.ts";
 import type { PlacementPolicy } from "../../shared/placement.ts";
 import { newRemembered } from "../support/remembered.ts";
 
@@ -39,6 +40,33 @@ export class MemoryShards {
   }
 }
 
+/** The accounts that routers have met, unless a test says otherwise: it teaches them. */
+export const KNOWN_ACCOUNTS = new SignedCreations();
+
+/** Signatures are verified in other threads: tests have to know when that is over. */
+class AwaitedProofs implements CreationProofs {
+  readonly #proofs: CreationProofs;
+  readonly running = new Set<Promise<unknown>>();
+
+  constructor(proofs: CreationProofs) {
+    this.#proofs = proofs;
+  }
+
+  learn(content: ContentMessage): void {
+    this.#proofs.learn(content);
+  }
+
+  mayProve(...about: Parameters<CreationProofs["mayProve"]>): boolean {
+    return this.#proofs.mayProve(...about);
+  }
+
+  async prove(contents: readonly ContentMessage[]): Promise<ProofVerdict> {
+    const work = this.#proofs.prove(contents);
+    this.running.add(work);
+    return work.finally(() => this.running.delete(work));
+  }
+}
+
 /** A router with a client and Sprites that only record. */
 export class RouterHarness {
   readonly router: Router;
@@ -66,18 +94,22 @@ export class RouterHarness {
   #resume: (() => void)[] = [];
 
   readonly shards: MemoryShards;
+  readonly #proofs: AwaitedProofs;
 
   constructor(
     shards = new MemoryShards(),
     policy: PlacementPolicy = "root",
     cache = new LRUCache<CoValueId, GroupId>({ max: 1000 }),
+    proofs: CreationProofs = KNOWN_ACCOUNTS,
     limits: RememberedLimits = LIMITS,
   ) {
     this.remembered = newRemembered(limits);
     this.shards = shards;
+    this.#proofs = new AwaitedProofs(proofs);
     this.router = new Router({
       directory: new Directory({ shard: shards.shard, log: silent, cache }),
       policy,
+      proofs: this.#proofs,
       upstream: (home) => ({
         open: this.open.has(home),
         rests: this.resting.has(home),
@@ -123,12 +155,12 @@ export class RouterHarness {
   /** A frame from the client, handled to the end. */
   async client(...messages: (object | string)[]): Promise<void> {
     this.router.clientMessages(messages.map(textOf));
-    await settled();
+    await this.#settled();
   }
 
   async fromSprite(home: string, message: object | string): Promise<void> {
     this.fromSpriteNow(home, message);
-    await settled();
+    await this.#settled();
   }
 
   /** The same for a message that the router needs nobody else for. */
@@ -154,7 +186,16 @@ export class RouterHarness {
   /** Ends all pauses: whoever waited tries again. */
   async retry(): Promise<void> {
     for (const resume of this.#resume.splice(0)) resume();
-    await settled();
+    await this.#settled();
+  }
+
+  /** Lets every promise that is ready run, and every signature be verified; nothing here waits for time. */
+  async #settled(): Promise<void> {
+    do {
+      await Promise.all(this.#proofs.running);
+      for (let turn = 0; turn < 30; turn++) await Promise.resolve();
+      await new Promise((next) => setImmediate(next));
+    } while (this.#proofs.running.size > 0);
   }
 
   take(): Message[] {
@@ -164,10 +205,4 @@ export class RouterHarness {
 
 function textOf(message: object | string): string {
   return typeof message === "string" ? message : JSON.stringify(message);
-}
-
-/** Lets every promise that is ready run; nothing here waits for time. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 30; turn++) await Promise.resolve();
-  await new Promise((next) => setImmediate(next));
 }

@@ -3,8 +3,9 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { CoValueId, GroupId } from "../../shared/ids.ts";
 import { LIMITS } from "../../shared/limits.ts";
 import type { Message } from "../../shared/messages.ts";
+import { type ContentMessage, parseMessage } from "../../shared/messages.ts";
 import { contentOf, newNode } from "../support/real-values.ts";
-import { MemoryShards, RouterHarness } from "./router-harness.ts";
+import { KNOWN_ACCOUNTS, MemoryShards, RouterHarness } from "./router-harness.ts";
 
 const CO_SESSION = "co_zQVMHLerq9tc7NcL31jQDRTsrWU_session_zLHntbjFbNiC";
 
@@ -33,6 +34,7 @@ async function values() {
 let v: Awaited<ReturnType<typeof values>>;
 beforeAll(async () => {
   v = await values();
+  KNOWN_ACCOUNTS.learn(parseMessage(JSON.stringify(v.account.content)) as ContentMessage);
 });
 
 const load = (id: string, state = {}) => ({ action: "load", id, header: false, sessions: {}, ...state });
@@ -81,12 +83,14 @@ describe("placement of what a client writes first", () => {
     expect([...harness.shards.homes.values()].every((home) => home === v.group.id)).toBe(true);
   });
 
-  test("a value whose group was never seen places that group too, so that they stay together", async () => {
+  test("a value that comes before its group waits for it, and makes no home by itself", async () => {
     const harness = new RouterHarness();
     await harness.client(v.map.content);
+    expect(harness.shards.homes.size).toBe(0);
     await harness.client(v.group.content);
     expect(harness.shards.homes.get(v.group.id)).toBe(v.group.id);
     expect(harness.sprite(v.group.id)).toHaveLength(2);
+    expect(harness.take()).toEqual([]);
   });
 
   test("with policy group every group is its own home", async () => {
@@ -99,7 +103,9 @@ describe("placement of what a client writes first", () => {
   test("with policy account a group lives with its creator", async () => {
     const harness = new RouterHarness(new MemoryShards(), "account");
     await harness.client(v.group.content, v.map.content);
-    expect(harness.sprite(v.account.id)).toHaveLength(2);
+    expect(harness.shards.homes.size).toBe(0);
+    await harness.client(v.account.content);
+    expect(harness.sprite(v.account.id)).toHaveLength(3);
   });
 
   test("the first writer wins, for every session", async () => {
@@ -551,7 +557,7 @@ describe("messages", () => {
     expect(harness.sprite(v.group.id).at(-1)?.text).toBe(text);
   });
 
-  test("whose transactions are no objects are placed all the same: the Sprite refuses them", async () => {
+  test("whose transactions are no objects prove nothing and get no home", async () => {
     const harness = new RouterHarness();
     const [coSession = "", rest] = Object.entries(v.group.content.new)[0] ?? [];
     const broken = {
@@ -560,7 +566,10 @@ describe("messages", () => {
     };
     await harness.client(broken);
     await harness.client(v.map.content);
-    expect(harness.sprite(v.group.id)).toHaveLength(2);
+    expect(harness.take().map(({ text }) => JSON.parse(text))).toMatchObject([
+      { code: "unproven", id: v.group.id },
+    ]);
+    expect(harness.shards.homes.size).toBe(0);
   });
 
   test("that cannot be read are answered by an error that names the value", async () => {

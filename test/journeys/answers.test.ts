@@ -1,10 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
+import { type CoValueCore, LocalNode } from "cojson";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { idOfHeader } from "../../shared/header.ts";
 import { idFromHash } from "../../shared/ids.ts";
+import { crypto } from "../support/crypto.ts";
 import { ODD_HEADERS, odd } from "../support/odd-headers.ts";
 import { type PlainServer, startPlainServer } from "../support/plain-server.ts";
+import { contentOf } from "../support/real-values.ts";
 import { startSingle } from "../support/single-process.ts";
 import { startTestStack, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
@@ -98,6 +101,9 @@ describe("whatever a client asks for", () => {
 
   test("content whose header is odd and right is stored and acknowledged", async () => {
     const { plain: reference, edge, single } = await wires();
+    const secret = crypto.newRandomAgentSecret();
+    const session = crypto.newRandomSessionID(crypto.getAgentID(secret));
+    const agent = new LocalNode(secret, session, crypto);
     const headers = [
       odd({ uniqueness: { a: "b" } }),
       odd({
@@ -108,14 +114,23 @@ describe("whatever a client asks for", () => {
     ];
     for (const header of headers) {
       const id = idOfHeader(header);
+      // Signed, as whatever founds a home: the edge takes nothing else.
+      const content = contentOf({ core: signedBy(agent, header) });
       for (const wire of [reference, edge, single]) {
-        wire.send({ action: "content", id, header, priority: 3, new: {} });
+        for (const text of content) wire.sendRaw(text);
         await wire.next((message) => message.action === "known" && message.id === id, `the answer for ${id}`);
         expect(answersFor(wire, id)).toMatchObject([{ action: "known", header: true }]);
       }
     }
     await Promise.all([reference.close(), edge.close(), single.close()]);
   });
+
+  /** A value with any header, which an agent has written into. */
+  function signedBy(agent: LocalNode, header: object): CoValueCore {
+    const core = agent.createCoValue(header as Parameters<LocalNode["createCoValue"]>[0]);
+    core.makeTransaction([{ op: "set", key: "a", value: 1 }], "trusting");
+    return core;
+  }
 
   test("5,000 ids that nobody has created, each in a frame of its own, cost few calls of the directory", async () => {
     const ids = Array.from({ length: 5_000 }, () => idFromHash(randomBytes(19)));

@@ -81,8 +81,10 @@ describe("an edge with keys and limits", () => {
     const before = stack.fleet.machines().length;
     const client = await startClient(withKey());
     const groups = Array.from({ length: 4 }, () => client.node.createGroup());
-    const { node } = await newNode();
+    const { node, accountID } = await newNode();
     const wire = await openWire(withKey());
+    // The account proves its groups.
+    for (const text of contentOf({ core: node.expectCoValueLoaded(accountID) })) wire.sendRaw(text);
     // More than two periods allow, so that it is over the limit wherever in a period this falls.
     for (let n = 0; n <= 2 * LIMIT; n++) for (const text of contentOf(node.createGroup())) wire.sendRaw(text);
     await wire.next(({ code }) => code === "rate", "the news that it has to wait");

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
  */
 const TRUSTED = [
   /^shared\/(?:parse-json|messages|digest)\.ts$/,
-  /^edge\/(?:wants|awake-message|directory-shard)\.ts$/,
+  /^edge\/(?:wants|awake-message|directory-shard|creation-proof)\.ts$/,
   /^edge\/fleet\//,
   /^sprite\/(?:storage|bundle)\//,
   /^sprite\/(?:backups|quota)\.ts$/,

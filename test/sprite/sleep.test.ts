@@ -121,6 +121,32 @@ describe("a Sprite that falls asleep", () => {
     expect((await loadFresh(again, map.id)).core.knownState()).toEqual(before);
   });
 
+  test.each([
+    ["of a value that it has", true],
+    ["as who has nothing, so that all of it is sent again", false],
+  ])("is not kept awake by a load that is repeated, %s", async (_, header) => {
+    const one = writer();
+    one.map.set("n", 1, "trusting");
+    const sprite = await startSprite(one.group.id, { sleepAfterMs: 300 });
+    await upload(sprite, one);
+    const edge = await listen(sprite);
+    let code: number | undefined;
+    void edge.closed.then(([closeCode]) => {
+      code = closeCode;
+    });
+    const sessions = header ? one.map.core.knownState().sessions : {};
+    const load = { action: "load", id: one.map.id, header, sessions };
+    await until(
+      () => {
+        if (edge.socket.readyState === edge.socket.OPEN) edge.send(load);
+        return code;
+      },
+      { what: "falling asleep" },
+    );
+    expect(code).toBe(CLOSE.asleep);
+    expect([...edge.of("known"), ...edge.of("content")].length).toBeGreaterThan(1);
+  });
+
   test("says what it has of each value, and the next period carries on from there", async () => {
     const one = writer();
     one.map.set("n", 1, "trusting");
