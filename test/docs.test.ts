@@ -13,6 +13,7 @@ const read = (file: string) => readFileSync(join(root, file), "utf8");
 const pages = [
   "README.md",
   "CHANGELOG.md",
+  "SECURITY.md",
   ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`),
 ].filter((name) => name.endsWith(".md"));
 const scripts = (JSON.parse(read("package.json")) as { scripts: Record<string, string> }).scripts;
