@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildSprite } from "../sprite/build.ts";
 import { newNode } from "./support/real-values.ts";
+import { until } from "./support/until.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -95,8 +96,12 @@ describe("Dockerfile.sprite", () => {
       port = entry.port ?? port;
       if (entry.msg === "storage open") break;
     }
-    const health = await fetch(`http://127.0.0.1:${port}/healthz`);
-    expect([health.status, await health.json()]).toEqual([200, { status: "open", storage: "ok" }]);
+    const health = async () => {
+      const response = await fetch(`http://127.0.0.1:${port}/healthz`);
+      return [response.status, await response.json()];
+    };
+    await until(async () => (await health())[0] === 200, { what: "a healthy Sprite" });
+    expect(await health()).toEqual([200, { status: "open", storage: "ok" }]);
     sprite.kill("SIGTERM");
     expect(await exited).toBe(0);
   }, 180_000);

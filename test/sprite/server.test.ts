@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import WebSocket from "ws";
 import { SpriteSyncError } from "../../shared/errors.ts";
+import { idFromHash } from "../../shared/ids.ts";
 import type { Log, LogFields } from "../../shared/log.ts";
 import { PASS_HEADER, parsePassKeys, signPass } from "../../shared/pass.ts";
 import { PeriodCount } from "../../sprite/period-count.ts";
@@ -225,9 +226,12 @@ test("Sockets without a pass do not keep a Sprite awake, messages do", async () 
   const edge = await listen(sprite);
   const begun = performance.now();
   let last = begun;
+  let asked = 0;
   const talk = setInterval(() => {
     last = performance.now();
-    edge.send({ action: "load", id: group.id, header: false, sessions: {} });
+    // A load that is repeated is no activity.
+    const id = idFromHash(new Uint8Array(19).fill(++asked));
+    edge.send({ action: "load", id, header: false, sessions: {} });
   }, 50);
   await until(() => edge.of("known").length >= 20, { what: "twenty answers" });
   expect(performance.now() - begun).toBeGreaterThan(800);
