@@ -12,7 +12,7 @@ export interface RateLimiter {
 
 /**
  * Whether a client may do once more what `limiter` counts. Cloudflare counts in each of its places and lets some more
- * pass (facts/cloudflare §4): a brake for abuse, no accounting.
+ * pass: a brake for abuse, no accounting.
  * @param options.ifUnknown the answer while the counter fails.
  */
 export async function mayOnceMore(

@@ -6,7 +6,7 @@ import { waitingRoomOf } from "./waiting-room.ts";
 
 /**
  * The queue in front of Fly's API: one object for the whole deployment, because one token's rate limits count for all that
- * it creates (facts/fly-machines §1.10). It hands out turns, client by client and for each in the order in which
+ * it creates. It hands out turns, client by client and for each in the order in which
  * they are asked for, and whoever has one waits and calls by itself: so this object sets no timer and sleeps between two questions.
  */
 export class FlyQueue extends DurableObject<Env> implements Pacer {

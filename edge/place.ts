@@ -17,7 +17,7 @@ export interface Placement extends Resolution {
 }
 
 /**
- * Finds the homes of `ids`, and gives one to those that have none and prove themselves by content (design §3.2-3.4): a
+ * Finds the homes of `ids`, and gives one to those that have none and prove themselves by content: a
  * leader's home is also that of what follows it; what has no leader becomes a home if it is proven.
  * @param leaders for each id that may be placed, its leader. Ids that are not in here are only looked up.
  * @param isProven whether a value that has no home and no leader may become one, which makes a Sprite.

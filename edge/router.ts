@@ -18,6 +18,7 @@ import { Follows } from "./follows.ts";
 import { HomeSender } from "./home-sender.ts";
 import { Intake } from "./intake.ts";
 import type { Interests } from "./interests.ts";
+import { RecentIds } from "./recent-ids.ts";
 import { Reconciles } from "./reconcile.ts";
 import { refusalOf } from "./refusal.ts";
 import type { RouterDeps } from "./router-deps.ts";
@@ -43,8 +44,8 @@ export class Router {
   readonly #companions: Companions;
   readonly #bad = new BadMessages();
   readonly #unknown: UnknownIds;
-  /** What the client was asked for here, so that another value can get a home, and has not answered. */
-  readonly #asked = new Set<CoValueId>();
+  /** What the client was asked for here, so that another value can get a home. Forgotten, it only wakes a home for nothing. */
+  readonly #asked = new RecentIds();
   readonly #reconciles: Reconciles;
   readonly #send: HomeSender;
   /** Follows whose home is only guessed: the Sprite that sent content of a value this isolate had not met. */
